@@ -1,0 +1,1 @@
+"""One function per subcommand; joins the rooms below and returns a value."""

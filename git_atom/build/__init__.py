@@ -1,0 +1,1 @@
+"""Plans, cache levels, and the running of actions."""

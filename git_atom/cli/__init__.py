@@ -1,0 +1,1 @@
+"""The only room that prints, exits, reads argv, environment or the working directory."""

@@ -1,0 +1,59 @@
+"""Speaking to the user: data on standard output, talk on standard error, untrusted text escaped on both."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from git_atom.core.host import Progress
+from git_atom.core.text import escape
+
+
+class Out(Progress):
+    """How this command was asked to speak: as text, as JSON, NUL-ended, by a template, or quietly."""
+
+    __slots__ = ("json", "nul", "quiet", "template")
+
+    def __init__(
+        self, *, json: bool = False, quiet: bool = False, nul: bool = False, template: str | None = None
+    ) -> None:
+        self.json = json
+        self.quiet = quiet
+        self.nul = nul
+        self.template = template
+
+    def say(self, line: str) -> None:
+        """One line of talk on standard error; dropped under --quiet."""
+        if not self.quiet:
+            sys.stderr.write(escape(line) + "\n")
+
+    def line(self, text: str = "") -> None:
+        """One line of data on standard output, untrusted text escaped."""
+        sys.stdout.write(escape(text) + "\n")
+
+    def raw(self, data: bytes) -> None:
+        """Bytes of data as they are; escaped when standard output is a terminal."""
+        if sys.stdout.isatty():
+            sys.stdout.write(escape(data.decode(errors="backslashreplace"), keep="\n\t"))
+        else:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(data)
+
+    def document(self, schema: str, value: Mapping[str, Any]) -> None:
+        """One JSON document; its first key names the schema and its version, e.g. `git-atom-list/1`."""
+        import json
+
+        sys.stdout.write(json.dumps({"schema": schema} | dict(value), ensure_ascii=True, indent=2) + "\n")
+
+    def items(self, rows: Iterable[Mapping[str, str]], text: str, schema: str) -> None:
+        """A list of things: by --json, by --format, NUL-ended, or by the template `text`, e.g. `%(name) %(version)`."""
+        if self.json:
+            self.document(schema, {"items": [dict(row) for row in rows]})
+            return
+        end = "\0" if self.nul else "\n"
+        for row in rows:
+            line = self.template or text
+            for key, value in row.items():
+                line = line.replace(f"%({key})", value if self.nul else escape(value))
+            sys.stdout.write(line.rstrip() + end)

@@ -1,0 +1,1 @@
+"""Values and bytes, pure: digests, canonical encoding, names, versions, URIs, manifest and lock text, statements. No effects."""

@@ -1,0 +1,102 @@
+"""A file tree as a flat list of leaves: what rooms pass to each other when they speak of files.
+
+A leaf knows both of its names: the content digest (identity, cache key) and the git object id (where the store keeps it).
+Directories are implied; an empty directory is a leaf of mode 040000 with the empty digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from git_atom.core.digest import EMPTY, MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Digest, Oid, TreeEntry, of_tree
+from git_atom.errors import MalformedError
+
+EMPTY_TREE_SHA1 = Oid("4b825dc642cb6eb9a060e54bf8d69288fbee4904")
+_HEADER = b"atom-listing/1\n"
+
+
+class Leaf(NamedTuple):
+    """A file, symlink or empty directory: path without leading slash, git mode, content digest, size in bytes, git object id."""
+
+    path: bytes
+    mode: int
+    digest: Digest
+    size: int
+    oid: Oid
+
+
+def check_path(path: bytes) -> None:
+    """Refuse a path git cannot hold: empty or dot components, NUL, `.git` in any case. Raises MalformedError (ATOM-1004)."""
+    for part in path.split(b"/"):
+        if part in (b"", b".", b"..") or b"\0" in part or part.lower() == b".git":
+            shown = path.decode(errors="backslashreplace")
+            raise MalformedError(
+                "ATOM-1004",
+                f"path '{shown}' cannot be kept in a git tree",
+                note="a component is empty, '.', '..' or '.git'",
+            )
+
+
+def tree_digest(leaves: Iterable[Leaf]) -> Digest:
+    """Tree digest (design section 3) of a set of leaves in any order; two leaves at one path are the caller's fault."""
+    root: _Node = {}
+    for leaf in leaves:
+        node = root
+        *parents, name = leaf.path.split(b"/")
+        for part in parents:
+            child = node.setdefault(part, {})
+            if not isinstance(child, dict):
+                raise MalformedError(
+                    "ATOM-1004", f"path '{leaf.path.decode(errors='backslashreplace')}' runs through a file"
+                )
+            node = child
+        node[name] = {} if leaf.mode == MODE_TREE else leaf
+    return _digest(root)
+
+
+_Node = dict[bytes, "Leaf | _Node"]
+
+
+def _digest(node: _Node) -> Digest:
+    return of_tree(
+        TreeEntry(MODE_TREE, name, _digest(child))
+        if isinstance(child, dict)
+        else TreeEntry(child.mode, name, child.digest)
+        for name, child in node.items()
+    )
+
+
+def encode_listing(leaves: Iterable[Leaf]) -> bytes:
+    """A listing as cache bytes: a header, then `mode digest size oid path NUL` sorted by path. Derived data, never signed."""
+    rows = [
+        b"%o %s %d %s %s\0" % (x.mode, x.digest.hex.encode(), x.size, x.oid.encode(), x.path) for x in sorted(leaves)
+    ]
+    return _HEADER + b"".join(rows)
+
+
+def decode_listing(data: bytes) -> list[Leaf]:
+    """Inverse of encode_listing; raises MalformedError (ATOM-1004) when the bytes are not a listing."""
+    if not data.startswith(_HEADER):
+        raise MalformedError("ATOM-1004", "cached listing is damaged")
+    out = []
+    for row in data[len(_HEADER) :].split(b"\0")[:-1]:
+        mode, digest, size, oid, path = row.split(b" ", 4)
+        out.append(Leaf(path, int(mode, 8), Digest("blake3:" + digest.decode()), int(size), Oid(oid.decode())))
+    return out
+
+
+def empty_dir(path: bytes) -> Leaf:
+    """The leaf of an empty directory."""
+    return Leaf(path, MODE_TREE, EMPTY, 0, EMPTY_TREE_SHA1)
+
+
+def mode_of(executable: bool) -> int:
+    """Git mode of a regular file."""
+    return MODE_EXEC if executable else MODE_FILE
+
+
+__all__ = [
+    "EMPTY_TREE_SHA1", "MODE_EXEC", "MODE_FILE", "MODE_LINK", "MODE_TREE", "Leaf",
+    "check_path", "decode_listing", "empty_dir", "encode_listing", "mode_of", "tree_digest",
+]  # fmt: skip

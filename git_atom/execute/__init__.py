@@ -1,0 +1,1 @@
+"""A request becomes a record: sandbox, observation, collection."""

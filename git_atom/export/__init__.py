@@ -1,0 +1,1 @@
+"""Compositions for other people's tools."""

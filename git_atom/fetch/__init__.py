@@ -1,0 +1,1 @@
+"""Bytes from outside, by URL, checked by digest."""

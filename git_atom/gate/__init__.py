@@ -1,0 +1,1 @@
+"""Judgement behind hooks: pure verdicts."""

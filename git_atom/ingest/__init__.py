@@ -1,0 +1,1 @@
+"""Packages of other worlds as trees."""

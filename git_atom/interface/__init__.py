@@ -1,0 +1,1 @@
+"""Analyzers, satisfaction, closure: bytes in, facts out."""

@@ -1,0 +1,1 @@
+"""Choosing versions; knows no git and no file."""

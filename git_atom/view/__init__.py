@@ -1,0 +1,1 @@
+"""The blob cache and the mounting of views."""
