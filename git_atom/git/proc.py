@@ -69,7 +69,13 @@ def check(argv: Sequence[str], *, env: Mapping[str, str] | None, cwd: str | None
 
 
 def clean_env(environ: Mapping[str, str]) -> dict[str, str]:
-    """An environment without git's repository variables, for work on a repository that is not the user's current one."""
-    return {k: v for k, v in environ.items() if k not in LOCAL_ENV and not k.startswith("GIT_CONFIG_")} | {
+    """An environment without git's repository variables, for work on a repository that is not the user's current one.
+
+    Which configuration files are the user's own (GIT_CONFIG_GLOBAL, GIT_CONFIG_SYSTEM, GIT_CONFIG_NOSYSTEM) stays.
+    """
+    return {k: v for k, v in environ.items() if k not in LOCAL_ENV and not k.startswith(_LOCAL_PREFIXES)} | {
         "LC_ALL": "C"
     }
+
+
+_LOCAL_PREFIXES = ("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_")

@@ -1,0 +1,81 @@
+"""Git configuration, always read through git, so that includes and `-c` work.
+
+`user_only` is the one that trust uses: what a repository says about itself never counts there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from git_atom.errors import CannotError
+from git_atom.git import proc
+
+
+class HasEnv(Protocol):
+    """A repository, as far as this module knows one: the environment of its git processes."""
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """Environment with GIT_DIR set."""
+        ...
+
+
+def get_all(repo: HasEnv | None, key: str, environ: Mapping[str, str], *, cwd: str | None = None) -> list[str]:
+    """Every value of a key, least specific first; of all scopes (with `repo` None: those git sees from `cwd`)."""
+    done = proc.run(["git", "config", "-z", "--get-all", key], env=repo.env if repo else environ, cwd=cwd)
+    return _values(done.out)
+
+
+def get(
+    repo: HasEnv | None, key: str, environ: Mapping[str, str], *, cwd: str | None = None, kind: str = ""
+) -> str | None:
+    """The value in force of a key, or None; `kind` is one of git's types (`path` expands `~`, `bool`, `int`)."""
+    typed = [f"--type={kind}"] if kind else []
+    done = proc.run(["git", "config", "-z", *typed, "--get", key], env=repo.env if repo else environ, cwd=cwd)
+    found = _values(done.out)
+    return found[-1] if done.status == 0 and found else None
+
+
+def user_only(key: str, environ: Mapping[str, str]) -> list[str]:
+    """Every value of a key in the system's and the user's own files; no repository, `-c` or environment override is read."""
+    env = proc.clean_env(environ) | {"GIT_DIR": "/dev/null"}
+    done = proc.run(["git", "config", "-z", "--show-scope", "--get-all", key], env=env, cwd="/")
+    parts = _values(done.out)
+    return [value for scope, value in zip(parts[::2], parts[1::2], strict=False) if scope in ("system", "global")]
+
+
+def add_user(key: str, value: str, environ: Mapping[str, str]) -> None:
+    """Add one value to the user's own (global) configuration; raises CannotError ATOM-2002 when git cannot write it."""
+    proc.check(["git", "config", "--global", "--add", key, value], env=_outside(environ), cwd="/")
+
+
+def remove_user(key: str, value: str, environ: Mapping[str, str]) -> bool:
+    """Take one value out of the user's own configuration; False when it was not there."""
+    done = proc.run(
+        ["git", "config", "--global", "--fixed-value", "--unset-all", key, value], env=_outside(environ), cwd="/"
+    )
+    if done.status not in (0, 5):
+        last = done.err.decode(errors="replace").strip()
+        raise CannotError("ATOM-2002", f"git could not remove '{key}' from your configuration", note=last)
+    return done.status == 0
+
+
+def identity(repo: HasEnv) -> str:
+    """Who commits, as git would write it now: `Name <email> seconds zone`; raises CannotError ATOM-2014 when git cannot say."""
+    done = proc.run(["git", "var", "GIT_COMMITTER_IDENT"], env=repo.env)
+    if done.status != 0:
+        raise CannotError(
+            "ATOM-2014",
+            "git does not know your name and address",
+            hint="git config --global user.name 'Your Name'\ngit config --global user.email you@example.org",
+        )
+    return done.out.decode(errors="replace").strip()
+
+
+def _outside(environ: Mapping[str, str]) -> dict[str, str]:
+    return proc.clean_env(environ) | {"GIT_DIR": "/dev/null"}
+
+
+def _values(out: bytes) -> list[str]:
+    return out.decode(errors="surrogateescape").split("\0")[:-1]

@@ -1,0 +1,326 @@
+"""Reading and writing git objects without libgit2: one long-lived `git cat-file --batch`, and loose objects written directly.
+
+Every object read is hashed again and must have the name it was asked by, because git itself does not check loose objects when it
+reads them. File content is digested with BLAKE3 over the bytes at the moment of use (`Objects.listing`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import IO, TYPE_CHECKING, cast
+
+from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Oid, of_bytes, sort_key
+from git_atom.core.tree import Leaf, check_path, empty_dir
+from git_atom.errors import CannotError, MalformedError
+from git_atom.git import proc
+from git_atom.git.repo import Repo
+
+if TYPE_CHECKING:
+    import subprocess
+
+MODE_SUBMODULE = 0o160000
+MAX_LEAVES = 2_000_000
+MAX_DEPTH = 1024
+_WINDOW = 256  # requests sent before answers are read: far below what a pipe holds
+_TREE_ENTRY = re.compile(rb"([0-7]{5,6}) ([^\0]+)\0", re.DOTALL)
+_SEEK = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+Entry = tuple[int, bytes, Oid]
+
+
+def oid_of(kind: str, data: bytes, fmt: str = "sha1") -> Oid:
+    """The object id of bytes taken as an object of this kind (blob, tree, commit, tag) in a repository of this format."""
+    hasher = hashlib.new(fmt, b"%s %d\0" % (kind.encode(), len(data)), usedforsecurity=False)
+    hasher.update(data)
+    return Oid(hasher.hexdigest())
+
+
+def encode_tree(entries: Iterable[Entry]) -> bytes:
+    """A tree object's bytes from (mode, name, oid) in any order."""
+    ordered = sorted(entries, key=lambda e: sort_key(e[0], e[1]))
+    return b"".join(b"%o %s\0%s" % (mode, name, bytes.fromhex(oid)) for mode, name, oid in ordered)
+
+
+def decode_tree(data: bytes, oid: str) -> list[Entry]:
+    """The entries of a tree object in stored order; raises MalformedError ATOM-2009 when the bytes are not a tree in git's order."""
+    width = len(oid) // 2
+    out: list[Entry] = []
+    at = 0
+    while at < len(data):
+        match = _TREE_ENTRY.match(data, at)
+        if match is None or match.end() + width > len(data):
+            raise MalformedError("ATOM-2009", f"tree '{oid}' is damaged")
+        at = match.end() + width
+        out.append((int(match[1], 8), match[2], Oid(data[match.end() : at].hex())))
+    keys = [sort_key(mode, name) for mode, name, _ in out]
+    if any(a >= b for a, b in zip(keys, keys[1:], strict=False)) or len({e[1] for e in out}) != len(out):
+        raise MalformedError("ATOM-2009", f"tree '{oid}' is not in git's order or repeats a name")
+    return out
+
+
+class Objects:
+    """Reader of one repository's objects; a context manager. Not for use by several threads at once."""
+
+    def __init__(self, repo: Repo) -> None:
+        self.repo = repo
+        self._process: subprocess.Popen[bytes] | None = None
+        self._trees: dict[str, list[Entry]] = {}
+
+    def __enter__(self) -> Objects:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the git process; reading again starts a new one."""
+        if self._process is not None:
+            for stream in (self._process.stdin, self._process.stdout):
+                if stream is not None:
+                    stream.close()
+            self._process.wait()
+            self._process = None
+
+    def _pipe(self) -> tuple[IO[bytes], IO[bytes]]:
+        if self._process is None:
+            import subprocess
+
+            try:
+                self._process = subprocess.Popen(
+                    ["git", "cat-file", "--batch"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    env=self.repo.env,
+                )
+            except FileNotFoundError as error:
+                raise proc.missing("git") from error
+        return cast("IO[bytes]", self._process.stdin), cast("IO[bytes]", self._process.stdout)
+
+    def get(self, name: str) -> tuple[Oid, str, bytes] | None:
+        """Oid, kind and bytes of an object named by id or revision, or None when there is none.
+
+        Raises MalformedError ATOM-2009 when the stored bytes do not have that id or cannot be unpacked.
+        """
+        for found in self.many([name]):
+            return found
+        return None
+
+    def read(self, name: str) -> tuple[Oid, str, bytes]:
+        """As `get`, but a missing object raises CannotError ATOM-2008."""
+        found = self.get(name)
+        if found is None:
+            raise CannotError("ATOM-2008", f"object '{name}' is not in '{self.repo.git_dir}'", hint="git fsck")
+        return found
+
+    def many(self, names: Sequence[str]) -> Iterator[tuple[Oid, str, bytes] | None]:
+        """As `get` for several names, in order, with the questions sent ahead of the answers."""
+        if any("\n" in name for name in names):
+            raise MalformedError("ATOM-2016", "a revision cannot hold a newline")
+        write, read = self._pipe()
+        for at in range(0, len(names), _WINDOW):
+            window = names[at : at + _WINDOW]
+            try:
+                write.write("".join(name + "\n" for name in window).encode())
+                write.flush()
+            except BrokenPipeError:
+                raise self._damaged(window[0]) from None
+            done = 0
+            try:
+                for name in window:
+                    done += 1
+                    yield self._answer(name, read)
+            finally:
+                if done < len(window):  # the caller stopped early: unread answers would be taken for later ones
+                    self.close()
+
+    def _answer(self, name: str, read: IO[bytes]) -> tuple[Oid, str, bytes] | None:
+        header = read.readline()
+        if not header:
+            raise self._damaged(name)
+        words = header.rstrip(b"\n").rsplit(b" ", 2)
+        if len(words) != 3 or not words[2].isdigit():
+            return None
+        size = int(words[2])
+        data = read.read(size + 1)
+        if len(data) != size + 1:
+            raise self._damaged(name)
+        oid, kind, content = Oid(words[0].decode()), words[1].decode(), data[:-1]
+        if oid_of(kind, content, self.repo.object_format) != oid or (_SEEK.fullmatch(name) and name != oid):
+            raise MalformedError(
+                "ATOM-2009",
+                f"object '{oid}' in '{self.repo.git_dir}' is damaged",
+                note="its bytes do not have this id",
+                hint="git fsck, then fetch it again",
+            )
+        return oid, kind, content
+
+    def _damaged(self, name: str) -> MalformedError:
+        self.close()
+        return MalformedError(
+            "ATOM-2009",
+            f"object '{name}' in '{self.repo.git_dir}' is damaged",
+            note="git could not unpack it",
+            hint="git fsck, then fetch it again",
+        )
+
+    def commit_tree(self, name: str) -> Oid:
+        """The tree of the commit that a revision or id (tags are followed) names; raises ATOM-2008 when there is none."""
+        return Oid(self.read(name + "^{tree}")[0])
+
+    def tree(self, oid: str) -> list[Entry]:
+        """Entries (mode, name, oid) of one directory; raises MalformedError ATOM-2009 when it is not a sound tree."""
+        if oid not in self._trees:
+            found, kind, data = self.read(oid)
+            if kind != "tree":
+                raise MalformedError("ATOM-2009", f"object '{oid}' is a {kind}, not a tree")
+            self._trees[oid] = decode_tree(data, found)
+        return self._trees[oid]
+
+    def _measure(self, oid: str, seen: dict[str, int], depth: int = 0) -> int:
+        """Number of leaves below a tree, each distinct tree looked at once: a small pack can stand for billions of files."""
+        if depth > MAX_DEPTH:
+            raise MalformedError("ATOM-2015", f"tree '{oid}' is nested more than {MAX_DEPTH} levels deep")
+        if oid not in seen:
+            seen[oid] = sum(
+                self._measure(child, seen, depth + 1) if mode == MODE_TREE else 1 for mode, _, child in self.tree(oid)
+            )
+            if seen[oid] > MAX_LEAVES:
+                raise MalformedError("ATOM-2015", f"tree '{oid}' holds more than {MAX_LEAVES} files")
+        return seen[oid]
+
+    def walk(self, tree_oid: str) -> Iterator[tuple[bytes, int, Oid]]:
+        """Path, mode and oid of every file, link, submodule and empty directory below a tree. Raises ATOM-2015 over the limits."""
+        self._measure(tree_oid, {})
+        yield from self._walk(tree_oid, b"")
+
+    def _walk(self, oid: str, prefix: bytes) -> Iterator[tuple[bytes, int, Oid]]:
+        for mode, name, child in self.tree(oid):
+            if mode != MODE_TREE:
+                yield prefix + name, mode, child
+            elif self.tree(child):
+                yield from self._walk(child, prefix + name + b"/")
+            else:
+                yield prefix + name, mode, child
+
+    def listing(self, tree_oid: str) -> list[Leaf]:
+        """Every leaf below a tree with BLAKE3 digest and size taken from the bytes now.
+
+        Raises MalformedError ATOM-1004 for what a leaf cannot be (a submodule, an odd mode, a name such as `.git`).
+        """
+        rows = list(self.walk(tree_oid))
+        for path, mode, _ in rows:
+            check_path(path)
+            if mode not in (MODE_FILE, MODE_EXEC, MODE_LINK, MODE_TREE):
+                what = "is a submodule" if mode == MODE_SUBMODULE else f"has mode {mode:o}"
+                raise MalformedError(
+                    "ATOM-1004",
+                    f"path '{path.decode(errors='backslashreplace')}' {what}",
+                    note="a source tree holds files, links and directories",
+                )
+        blobs = iter(self.many([oid for _, mode, oid in rows if mode != MODE_TREE]))
+        out = []
+        for path, mode, oid in rows:
+            if mode == MODE_TREE:
+                out.append(empty_dir(path))
+                continue
+            found = next(blobs)
+            if found is None:
+                raise CannotError("ATOM-2008", f"object '{oid}' is not in '{self.repo.git_dir}'", hint="git fsck")
+            if found[1] != "blob":
+                raise MalformedError("ATOM-2009", f"object '{oid}' is a {found[1]}, not a file")
+            out.append(Leaf(path, mode, of_bytes(found[2]), len(found[2]), oid))
+        return out
+
+    def at(self, tree_oid: str, path: bytes) -> tuple[int, Oid] | None:
+        """Mode and oid of what lies at a path below a tree, or None."""
+        mode, here = MODE_TREE, Oid(tree_oid)
+        for part in path.split(b"/") if path else ():
+            if mode != MODE_TREE:
+                return None
+            for entry in self.tree(here):
+                if entry[1] == part:
+                    mode, here = entry[0], entry[2]
+                    break
+            else:
+                return None
+        return mode, here
+
+
+def write_loose(repo: Repo, kind: str, data: bytes, *, durable: bool = True) -> Oid:
+    """Write one object and return its id; nothing happens when it is there already. Atomic; synced to disk when `durable`.
+
+    Repositories in SHA-256 format go through `git hash-object`.
+    """
+    if repo.object_format != "sha1":
+        out = proc.check(["git", "hash-object", "-t", kind, "-w", "--stdin"], env=repo.env, stdin=data)
+        return Oid.parse(out.decode().strip())
+    oid = oid_of(kind, data)
+    folder = os.path.join(repo.objects, oid[:2])
+    path = os.path.join(folder, oid[2:])
+    try:
+        os.utime(path)  # fresh again: a pruning gc looks at the time
+        return oid
+    except FileNotFoundError:
+        pass
+    import zlib
+
+    os.makedirs(folder, exist_ok=True)
+    temporary = os.path.join(repo.objects, f"tmp_obj_{os.getpid()}_{oid[:16]}")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(zlib.compress(b"%s %d\0" % (kind.encode(), len(data)) + data, 1))
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        os.chmod(temporary, 0o444)
+        os.replace(temporary, path)
+    except BaseException:
+        try:
+            os.unlink(temporary)
+        except FileNotFoundError:
+            pass
+        raise
+    if durable:
+        _sync_folder(folder)
+    return oid
+
+
+def _sync_folder(folder: str) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+_Node = dict[bytes, "Leaf | _Node"]
+
+
+def write_tree_of(repo: Repo, leaves: Iterable[Leaf], *, durable: bool = True) -> Oid:
+    """Write the tree objects over leaves whose blobs exist already; returns the root tree's id."""
+    root: _Node = {}
+    for leaf in leaves:
+        node = root
+        *parents, name = leaf.path.split(b"/")
+        for part in parents:
+            child = node.setdefault(part, {})
+            if not isinstance(child, dict):
+                shown = leaf.path.decode(errors="backslashreplace")
+                raise MalformedError("ATOM-1004", f"path '{shown}' runs through a file")
+            node = child
+        node[name] = {} if leaf.mode == MODE_TREE else leaf
+    return _write_node(repo, root, durable)
+
+
+def _write_node(repo: Repo, node: _Node, durable: bool) -> Oid:
+    entries = [
+        (MODE_TREE, name, _write_node(repo, child, durable))
+        if isinstance(child, dict)
+        else (child.mode, name, child.oid)
+        for name, child in node.items()
+    ]
+    return write_loose(repo, "tree", encode_tree(entries), durable=durable)

@@ -1,0 +1,61 @@
+"""The only writer of refs: transactions with compare-and-swap, all or nothing (git-update-ref(1) --stdin)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from git_atom.core.digest import Oid
+from git_atom.errors import CannotError, ConflictError
+from git_atom.git import proc
+from git_atom.git.repo import Repo
+
+
+class Change(NamedTuple):
+    """One ref's move. old None: the ref must not exist yet; new None: delete it."""
+
+    ref: str
+    new: Oid | None
+    old: Oid | None
+
+
+def update(repo: Repo, changes: Sequence[Change], message: str) -> None:
+    """Make all changes or none; raises ConflictError ATOM-2010 naming the first ref whose old value differs."""
+    if not changes:
+        return
+    zero = "0" * repo.oid_length
+    lines = ["start"]
+    for change in changes:
+        if change.new is None:
+            lines.append(f"delete {change.ref}\0{change.old or ''}")
+        else:
+            lines.append(f"update {change.ref}\0{change.new}\0{change.old or zero}")
+    lines += ["prepare", "commit", ""]
+    argv = ["git", "update-ref", "-m", message, "-z", "--stdin"]
+    done = proc.run(argv, env=repo.env, stdin="\0".join(lines).encode())
+    if done.status == 0:
+        return
+    for change in changes:
+        now = get(repo, change.ref)
+        if now != change.old:
+            raise ConflictError(
+                "ATOM-2010",
+                f"ref '{change.ref}' moved",
+                note=f"expected {change.old or 'no ref'}, found {now or 'no ref'}",
+                hint="run the same command again",
+            )
+    last = done.err.decode(errors="replace").strip().splitlines()[-1:]
+    raise CannotError("ATOM-2002", "git could not move the refs", note=last[0] if last else "")
+
+
+def get(repo: Repo, ref: str) -> Oid | None:
+    """What a ref points to (unpeeled), or None."""
+    done = proc.run(["git", "rev-parse", "--verify", "--quiet", ref], env=repo.env)
+    return Oid.parse(done.out.decode().strip()) if done.status == 0 else None
+
+
+def listing(repo: Repo, prefix: str) -> list[tuple[str, Oid]]:
+    """Every ref at or below a prefix (`refs/atoms/`) with what it points to, in order of name."""
+    out = proc.check(["git", "for-each-ref", "--format=%(objectname) %(refname)", prefix], env=repo.env)
+    rows = [line.split(" ", 1) for line in out.decode(errors="surrogateescape").splitlines()]
+    return [(ref, Oid(oid)) for oid, ref in rows]

@@ -1,0 +1,264 @@
+"""Finding and opening repositories: the user's current one, another one by path, and the user's store.
+
+What kind of failure git had is found out by looking, never by reading its messages.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from git_atom.core.digest import Oid
+from git_atom.core.host import Host
+from git_atom.errors import AtomError, CannotError, RefusedError, UnavailableError
+from git_atom.git import proc
+from git_atom.git.config import get, user_only
+
+
+class Repo(NamedTuple):
+    """An open repository.
+
+    git_dir: absolute path. env: the environment every git process for it gets (GIT_DIR set, replace refs off).
+    objects: absolute path of the object directory new objects go to. work_tree: absolute path or None.
+    """
+
+    git_dir: str
+    env: Mapping[str, str]
+    bare: bool
+    work_tree: str | None
+    object_format: str
+    ref_format: str
+    objects: str
+
+    @property
+    def oid_length(self) -> int:
+        """Hex digits in this repository's object ids."""
+        return 64 if self.object_format == "sha256" else 40
+
+
+_ASK = ("--absolute-git-dir", "--is-bare-repository", "--show-object-format", "--git-path", "objects", "--show-cdup")
+
+
+def discover(cwd: str, environ: Mapping[str, str]) -> Repo:
+    """The repository the user stands in, by git's own discovery and the user's own GIT_* variables.
+
+    Raises CannotError ATOM-2003 (no repository), RefusedError ATOM-2004 (another user's), UnavailableError ATOM-2005 (format).
+    """
+    done = proc.run(["git", "rev-parse", *_ASK], env={**environ, "LC_ALL": "C"}, cwd=cwd)
+    if done.status != 0:
+        raise _why(cwd, environ, done.err)
+    lines = done.out.decode(errors="surrogateescape").split("\n")
+    git_dir, bare, fmt, objects, cdup = lines[0], lines[1] == "true", lines[2], lines[3], lines[4]
+    inside_work_tree = not bare and not _within(os.path.realpath(cwd), os.path.realpath(git_dir))
+    tree = os.path.normpath(os.path.join(cwd, cdup)) if inside_work_tree else None
+    env = {**environ, "LC_ALL": "C", "GIT_DIR": git_dir, "GIT_NO_REPLACE_OBJECTS": "1"}
+    if tree:
+        env["GIT_WORK_TREE"] = tree
+    return Repo(git_dir, env, bare, tree, fmt, _ref_format(git_dir), os.path.realpath(os.path.join(cwd, objects)))
+
+
+def _within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder + "/")
+
+
+def open_at(git_dir: str, environ: Mapping[str, str]) -> Repo:
+    """A repository other than the user's current one, by the path of its git directory or work tree; environment scrubbed.
+
+    Raises as `discover`; a directory of another user is refused unless the user's own safe.directory names it.
+    """
+    path = os.path.abspath(git_dir)
+    if os.path.isdir(os.path.join(path, ".git")):
+        path = os.path.join(path, ".git")
+    if not _looks_like(path):
+        raise CannotError("ATOM-2003", f"'{git_dir}' is not a git repository")
+    env = proc.clean_env(environ)
+    _check_owner(path, env)
+    env |= {"GIT_DIR": path, "GIT_NO_REPLACE_OBJECTS": "1"}
+    done = proc.run(["git", "rev-parse", *_ASK[:-1]], env=env, cwd=path)
+    if done.status != 0:
+        raise _broken(path, env, done.err)
+    lines = done.out.decode(errors="surrogateescape").split("\n")
+    bare, fmt = lines[1] == "true", lines[2]
+    tree = None if bare else os.path.dirname(path)
+    return Repo(path, env, bare, tree, fmt, _ref_format(path), os.path.join(path, lines[3]))
+
+
+def _looks_like(path: str) -> bool:
+    return all(os.path.exists(os.path.join(path, part)) for part in ("HEAD", "objects", "refs"))
+
+
+def _check_owner(path: str, env: Mapping[str, str]) -> None:
+    owner = os.stat(path).st_uid
+    allowed = {os.geteuid()} | (
+        {int(env["SUDO_UID"])} if env.get("SUDO_UID", "").isdigit() and not os.geteuid() else set()
+    )
+    if owner in allowed:
+        return
+    work_tree = path[: -len("/.git")] if path.endswith("/.git") else path
+    if {"*", path, work_tree} & set(user_only("safe.directory", env)):
+        return
+    raise RefusedError(
+        "ATOM-2004",
+        f"repository '{work_tree}' belongs to another user",
+        note=f"its owner has the user id {owner}",
+        hint=f"git config --global --add safe.directory {work_tree}",
+    )
+
+
+def _why(cwd: str, environ: Mapping[str, str], words: bytes) -> AtomError:
+    """Which error `git rev-parse` stands for: look for what it looked for."""
+    named = environ.get("GIT_DIR")
+    for folder in [os.path.join(cwd, named)] if named else _upwards(cwd):
+        if os.path.exists(folder):
+            if os.path.isfile(folder) or _looks_like(folder):
+                if os.path.isdir(folder):
+                    try:
+                        _check_owner(os.path.realpath(folder), proc.clean_env(environ))
+                    except RefusedError as refused:
+                        return refused
+                return _broken(folder, environ, words)
+    return CannotError(
+        "ATOM-2003", f"'{cwd}' is not inside a git repository", hint="git init, or change into a repository"
+    )
+
+
+def _upwards(cwd: str) -> list[str]:
+    out = []
+    folder = os.path.realpath(cwd)
+    while True:
+        out += [os.path.join(folder, ".git"), *([folder] if _looks_like(folder) else [])]
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return out
+        folder = parent
+
+
+def _broken(path: str, environ: Mapping[str, str], words: bytes) -> AtomError:
+    """The error for a repository that is there and that git does not open."""
+    found = proc.run(
+        ["git", "config", "--file", os.path.join(path, "config"), "--get-regexp", r"^extensions\."],
+        env=proc.clean_env(environ),
+    )
+    extensions = ", ".join(sorted(found.out.decode(errors="replace").split("\n"))).strip(", ")
+    last = words.decode(errors="replace").strip().splitlines()[-1:]
+    if extensions:
+        return UnavailableError(
+            "ATOM-2005",
+            f"git on this machine cannot open the repository '{path}'",
+            note=f"it uses {extensions}",
+            hint="install a newer git, or clone the repository into the default format",
+        )
+    return CannotError("ATOM-2003", f"'{path}' is not a usable git repository", note=last[0] if last else "")
+
+
+def _ref_format(git_dir: str) -> str:
+    """reftable repositories keep `refs/heads` as a file and a `reftable` folder (gitformat reftable); all others are `files`."""
+    return "reftable" if os.path.isdir(os.path.join(git_dir, "reftable")) else "files"
+
+
+def head_commit(repo: Repo) -> Oid:
+    """The commit HEAD names; raises CannotError ATOM-2006 when there is none yet."""
+    return resolve(repo, "HEAD") or _no_commits()
+
+
+def _no_commits() -> Oid:
+    raise CannotError("ATOM-2006", "this repository has no commits", hint="git add . && git commit")
+
+
+def resolve(repo: Repo, revision: str) -> Oid | None:
+    """The commit a revision names, or None."""
+    done = proc.run(
+        ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", revision + "^{commit}"], env=repo.env
+    )
+    # some git versions print --end-of-options itself before the answer
+    words = done.out.decode().split()
+    return Oid.parse(words[-1]) if done.status == 0 and words else None
+
+
+def commit_of(repo: Repo, revision: str) -> Oid:
+    """The commit a revision names; raises CannotError ATOM-2006 (no commits at all) or ATOM-2016 (unknown revision)."""
+    found = resolve(repo, revision)
+    if found is None:
+        head_commit(repo)
+        raise CannotError("ATOM-2016", f"'{revision}' names no commit of this repository", hint="git log --oneline")
+    return found
+
+
+def is_shallow(repo: Repo) -> bool:
+    """Whether history was cut off when this repository was cloned."""
+    return proc.check(["git", "rev-parse", "--is-shallow-repository"], env=repo.env).strip() == b"true"
+
+
+def is_dirty(repo: Repo, paths: list[str]) -> bool:
+    """Whether the work tree differs from HEAD below these paths (relative to the work tree)."""
+    if repo.work_tree is None:
+        return False
+    out = proc.check(["git", "status", "--porcelain", "-z", "--", *paths], env=repo.env, cwd=repo.work_tree)
+    return bool(out)
+
+
+def root_commit(repo: Repo, commit: Oid) -> Oid:
+    """The parentless commit reached from `commit` along first parents; raises CannotError ATOM-2007 in a shallow clone.
+
+    Replace refs are off (every Repo's environment says so) and grafts are refused by looking at the raw commit.
+    """
+    if is_shallow(repo):
+        raise CannotError(
+            "ATOM-2007",
+            "this repository is a shallow clone, its first commit is not here",
+            hint="git fetch --unshallow",
+        )
+    out = proc.check(["git", "rev-list", "--first-parent", "--max-parents=0", "--end-of-options", commit], env=repo.env)
+    root = Oid.parse(out.decode().split()[-1])
+    raw = proc.check(["git", "cat-file", "commit", root], env=repo.env)
+    if any(line.startswith(b"parent ") for line in raw.split(b"\n\n", 1)[0].split(b"\n")):
+        raise CannotError("ATOM-2007", "this repository's history is cut off by grafts, its first commit is not here")
+    return root
+
+
+def store(host: Host) -> Repo:
+    """The user's store: `atom.store` of the user's configuration, else store.git in the data home; made on first use.
+
+    Layout and settings: a bare SHA-1 repository, never collected behind the user's back, committed objects synced to disk.
+    """
+    named = get(None, "atom.store", host.environ, cwd=host.cwd)
+    if named == ".":
+        return discover(host.cwd, host.environ)
+    path = os.path.join(host.home, os.path.expanduser(named)) if named else os.path.join(host.data, "store.git")
+    if not os.path.exists(os.path.join(path, "HEAD")):
+        _make_store(path, host)
+    # The path is the user's own choice and its format is ours: no question to git on this path (it is hot).
+    env = proc.clean_env(host.environ) | {"GIT_DIR": path, "GIT_NO_REPLACE_OBJECTS": "1"}
+    _check_owner(path, env)
+    return Repo(path, env, True, None, "sha1", _ref_format(path), os.path.join(path, "objects"))
+
+
+_STORE_SETTINGS = (
+    ("gc.auto", "0"), ("maintenance.auto", "false"), ("core.fsync", "committed"), ("core.logAllRefUpdates", "false"),
+    ("transfer.fsckObjects", "true"), ("fetch.unpackLimit", "1"), ("fetch.writeCommitGraph", "false"),
+)  # fmt: skip
+
+
+def _make_store(path: str, host: Host) -> None:
+    """Make the store beside its place and move it there: it exists wholly or not at all; losing the race is fine."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    import shutil
+    import tempfile
+
+    env = proc.clean_env(host.environ)
+    made = tempfile.mkdtemp(prefix=".store-", dir=os.path.dirname(path))
+    try:
+        proc.check(["git", "init", "--quiet", "--bare", "--template=", "--object-format=sha1", made], env=env)
+        with open(os.path.join(made, "config"), "a", encoding="utf-8") as config:
+            for key, value in _STORE_SETTINGS:
+                section, name = key.split(".")
+                config.write(f"[{section}]\n\t{name} = {value}\n")
+        os.chmod(made, 0o700)
+        try:
+            os.rename(made, path)
+        except OSError:
+            if not os.path.exists(os.path.join(path, "HEAD")):
+                raise
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
