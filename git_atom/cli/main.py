@@ -1,16 +1,19 @@
 """Entry points of the three commands: find the subcommand, parse, run it, and turn every ending into an exit code.
 
-This is the only place that translates exceptions; nothing below it exits or prints an error.
+This is the only place that translates exceptions; nothing below it exits or prints an error. It imports nothing at the top that
+is not loaded already, so that Ctrl-C is ours to answer from the first moment on.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
 
-from git_atom.cli.spec import Command, Tool
-from git_atom.errors import AtomError
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from git_atom.cli.spec import Command, Tool
+
+_NO_READER = 141  # 128 + SIGPIPE: what a shell shows for a git command whose reader went away
 
 
 def git_atom() -> int:
@@ -30,30 +33,20 @@ def git_build() -> int:
 
 def main(tool_name: str, argv: list[str]) -> int:
     """Run one tool on its arguments and return the exit code."""
-    tool: Tool = import_module(f"git_atom.cli.{tool_name}").TOOL
     try:
-        return _dispatch(tool, argv)
-    except AtomError as error:
-        from git_atom.cli.render import report
-
-        report(error, json="--json" in argv)
-        return error.exit
+        try:
+            _open_streams()
+            code = _dispatch(tool_name, argv)
+            sys.stdout.flush()
+            return code
+        except Exception as error:
+            return _failed(error, argv)
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted\n")
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 141
-    except OSError as error:
-        from git_atom.cli.render import report_os
-
-        return report_os(error)
-    except RecursionError:
-        from git_atom.cli.render import report
-        from git_atom.errors import MalformedError
-
-        report(MalformedError("ATOM-1003", "the input is nested too deeply"))
-        return 7
+        return _NO_READER
 
 
 def find(tool: Tool, argv: list[str]) -> tuple[Command | None, list[str]]:
@@ -66,24 +59,56 @@ def find(tool: Tool, argv: list[str]) -> tuple[Command | None, list[str]]:
     return None, argv
 
 
-def _dispatch(tool: Tool, argv: list[str]) -> int:
-    from git_atom.cli import parser
+def _open_streams() -> None:
+    """Write UTF-8 whatever the locale says, as git does, and never fail on a character; stand in for closed streams."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
-    if argv and argv[0] in ("-h", "--help", "help") and not (argv[0] == "help" and len(argv) > 1):
-        sys.stdout.write(parser.tool_help(tool))
+
+def _dispatch(tool_name: str, argv: list[str]) -> int:
+    from importlib import import_module
+
+    from git_atom.cli import usage
+
+    tool: Tool = import_module(f"git_atom.cli.{tool_name}").TOOL
+    if argv == ["--version"]:
+        sys.stdout.write(f"git-{tool.name} {usage.version()}\n")
         return 0
-    if argv and argv[0] == "--version":
-        sys.stdout.write(f"git-{tool.name} {parser.version()}\n")
+    if argv[:1] == ["help"]:
+        argv = [*argv[1:], "-h"]
+    if argv in (["-h"], ["--help"]):
+        sys.stdout.write(usage.tool_help(tool))
         return 0
     command, rest = find(tool, argv)
-    if command is None and tool.default and not parser.looks_like_typo(tool, argv):
-        command = next(c for c in tool.commands if c.name == tool.default)
+    if command is None and len(argv) == 2 and argv[1] in ("-h", "--help") and tool.group(argv[0]):
+        sys.stdout.write(usage.group_help(tool, argv[0]))
+        return 0
+    if command is None and tool.default and not usage.looks_like_typo(tool, argv):
+        command = next((c for c in tool.commands if c.name == tool.default), None)
     if command is None:
-        raise parser.unknown(tool, argv)
+        raise usage.unknown(tool, argv)
+    from git_atom.cli import parser
+
     asked = parser.parse(tool, command, rest)
     if asked is None:
         return 0
-    module = command.module or command.name.replace(" ", "_").replace("-", "_")
-    result: int = import_module(f"git_atom.cli.{tool.name}.{module}").run(asked)
-    sys.stdout.flush()
+    result: int = import_module(f"git_atom.cli.{tool.name}.{command.module_name}").run(asked)
     return result
+
+
+def _failed(error: Exception, argv: list[str]) -> int:
+    """Say what went wrong and return the exit code. A closed pipe is not ours to report."""
+    if isinstance(error, BrokenPipeError):
+        raise error
+    sys.stdout.flush()
+    from git_atom.cli import render
+    from git_atom.errors import AtomError
+
+    told = error if isinstance(error, AtomError) else render.translate(error)
+    options = argv[: argv.index("--")] if "--" in argv else argv
+    render.report(told, json="--json" in options)
+    return told.exit

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from git_atom.core.host import Progress
 from git_atom.core.text import escape
+from git_atom.errors import UsageError
+
+_FIELD = re.compile(r"%\(([a-z][a-z0-9_-]*)\)")
 
 
 class Out(Progress):
@@ -47,13 +51,27 @@ class Out(Progress):
         sys.stdout.write(json.dumps({"schema": schema} | dict(value), ensure_ascii=True, indent=2) + "\n")
 
     def items(self, rows: Iterable[Mapping[str, str]], text: str, schema: str) -> None:
-        """A list of things: by --json, by --format, NUL-ended, or by the template `text`, e.g. `%(name) %(version)`."""
+        """A list of things: by --json, by --format, NUL-ended, or by the template `text`, e.g. `%(name) %(version)`.
+
+        Values stand for themselves: a value that looks like a field is not expanded again. Raises UsageError (ATOM-9001)
+        for a field the rows do not have.
+        """
         if self.json:
             self.document(schema, {"items": [dict(row) for row in rows]})
             return
+        template = text if self.template is None else self.template
         end = "\0" if self.nul else "\n"
         for row in rows:
-            line = self.template or text
-            for key, value in row.items():
-                line = line.replace(f"%({key})", value if self.nul else escape(value))
-            sys.stdout.write(line.rstrip() + end)
+            line = _fill(template, row, raw=self.nul)
+            sys.stdout.write((line.rstrip() if self.template is None else line) + end)
+
+
+def _fill(template: str, row: Mapping[str, str], raw: bool) -> str:
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        if name not in row:
+            known = ", ".join(f"%({key})" for key in row)
+            raise UsageError("ATOM-9001", f"'{match[0]}' is not a field of this list", hint=f"known are {known}")
+        return row[name] if raw else escape(row[name])
+
+    return _FIELD.sub(value, template)

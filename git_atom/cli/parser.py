@@ -1,16 +1,21 @@
-"""From a `Command` to an argparse parser, its help text and the parsed request. Door: argparse."""
+"""From a `Command` and the words after it to the parsed request, by the conventions of gitcli(7).
+
+Options and arguments may be mixed; `--` ends the options; a value follows its option as the next word, after `=`, or right after
+a one-letter option; one-letter flags may be written together (`-nq`); nothing may be shortened. In a command that ends in
+another program's command line (nargs "...") our options end at that program's name. ADR 0060 says why this is not argparse.
+"""
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from typing import Any, NoReturn
+from typing import Any
 
+from git_atom.cli import usage
 from git_atom.cli.out import Out
-from git_atom.cli.spec import Arg, Command, Opt, Tool
+from git_atom.cli.spec import Command, Opt, Tool
 from git_atom.core.host import Host
-from git_atom.errors import UsageError
+from git_atom.errors import CannotError, UsageError
 
 
 class Ask:
@@ -27,125 +32,147 @@ class Ask:
         return self.values[name]
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError("ATOM-9001", message, hint=f"{self.prog.replace('git-', 'git ', 1)} -h")
-
-
-def version() -> str:
-    """The installed version of this distribution."""
-    from importlib.metadata import PackageNotFoundError
-    from importlib.metadata import version as installed
-
-    try:
-        return installed("git_atom")
-    except PackageNotFoundError:
-        return "0.0.0+source"
-
-
-def synopsis(tool: Tool, command: Command) -> str:
-    """The usage line, as in `-h` and the manual page."""
-    words = [f"git {tool.name}" + (f" {command.name}" if command.name != tool.default else "")]
-    for opt in command.all_opts:
-        name = opt.names[0] + (f" {metavar(opt)}" if opt.kind != "flag" else "")
-        words.append(f"[{name}]" + ("..." if opt.kind == "list" else ""))
-    words += [_arg_text(arg) for arg in command.args]
-    return " ".join(words)
-
-
-def _arg_text(arg: Arg) -> str:
-    name = f"<{arg.name}>"
-    return {"": name, "?": f"[{name}]", "*": f"[{name}...]", "+": f"{name}...", "...": f"[--] {name}..."}[arg.nargs]
-
-
-def metavar(opt: Opt) -> str:
-    """How an option's value is written in the help."""
-    return opt.metavar or ("(" + "|".join(opt.choices) + ")" if opt.choices else f"<{opt.dest.replace('_', '-')}>")
-
-
-def help_text(tool: Tool, command: Command) -> str:
-    """What `-h` prints."""
-    lines = [f"usage: {synopsis(tool, command)}", "", f"    {command.summary}", ""]
-    rows = [(_arg_text(a), a.help) for a in command.args]
-    rows += [(", ".join(o.names) + (f" {metavar(o)}" if o.kind != "flag" else ""), o.help) for o in command.all_opts]
-    rows.append(("-h, --help", "show this help"))
-    for left, right in rows:
-        lines.append(f"    {left:<24} {right}" if len(left) <= 24 else f"    {left}\n{'':29}{right}")
-    return "\n".join(lines) + "\n"
-
-
-def tool_help(tool: Tool) -> str:
-    """What `git <tool> -h` prints: one line a subcommand."""
-    lines = [f"usage: git {tool.name} <command> [<args>]", "", f"    {tool.summary}", ""]
-    lines += [f"    {c.name:<16} {c.summary}" for c in tool.commands]
-    return "\n".join([*lines, "", f"See 'git {tool.name} <command> -h' or 'git help {tool.name}' for more.", ""])
-
-
-def build(tool: Tool, command: Command) -> argparse.ArgumentParser:
-    """The argparse parser of one subcommand; names may not be shortened."""
-    prog = f"git-{tool.name}" + (f" {command.name}" if command.name != tool.default else "")
-    parser = _Parser(prog=prog, add_help=False, allow_abbrev=False)
-    parser.add_argument("-h", "--help", action="store_true", dest="help")
-    for opt in command.all_opts:
-        kwargs: dict[str, Any] = {"dest": opt.dest}
-        if opt.kind == "flag":
-            kwargs["action"] = "store_true"
-        else:
-            kwargs["default"] = [] if opt.kind == "list" else opt.default
-            kwargs["metavar"] = metavar(opt)
-            if opt.kind == "list":
-                kwargs["action"] = "append"
-            if opt.kind == "int":
-                kwargs["type"] = int
-            if opt.choices:
-                kwargs["choices"] = opt.choices
-        parser.add_argument(*opt.names, **kwargs)
-    for arg in command.args:
-        nargs = argparse.REMAINDER if arg.nargs == "..." else arg.nargs or None
-        parser.add_argument(arg.name.replace("-", "_"), nargs=nargs, metavar=f"<{arg.name}>")
-    return parser
-
-
 def parse(tool: Tool, command: Command, argv: list[str]) -> Ask | None:
     """Parse the arguments of one subcommand; prints its help and returns None for -h. Raises UsageError (ATOM-9001)."""
-    head = argv[: argv.index("--")] if "--" in argv else argv
-    verbatim = next((i for i, a in enumerate(command.args) if a.nargs == "..."), None)
-    if "-h" in head or "--help" in head:
-        if verbatim is None or head and head[0] in ("-h", "--help"):
-            sys.stdout.write(help_text(tool, command))
-            return None
-    parsed, extra = build(tool, command).parse_known_args(argv)
-    if extra:
-        import difflib
-
-        known = [name for opt in command.all_opts for name in opt.names]
-        near = difflib.get_close_matches(extra[0].split("=")[0], known, n=1)
-        prog = f"git {tool.name}" + (f" {command.name}" if command.name != tool.default else "")
-        raise UsageError(
-            "ATOM-9001", f"unknown argument '{extra[0]}'", hint=f"did you mean '{near[0]}'?" if near else f"{prog} -h"
-        )
-    values = vars(parsed)
-    for arg in command.args:
-        if arg.nargs == "..." and values[arg.name.replace("-", "_")][:1] == ["--"]:
-            values[arg.name.replace("-", "_")] = values[arg.name.replace("-", "_")][1:]
+    values = parse_values(tool, command, argv)
+    if values is None:
+        sys.stdout.write(usage.help_text(tool, command))
+        return None
     out = Out(json=values["json"], quiet=values["quiet"], nul=bool(values.get("z")), template=values.get("format"))
     return Ask(values, host(out), out)
 
 
+def parse_values(tool: Tool, command: Command, argv: list[str]) -> dict[str, Any] | None:
+    """The values of options and arguments by name, or None when help was asked for. Pure. Raises UsageError (ATOM-9001)."""
+    words = _Words(tool, command, argv)
+    if words.help:
+        return None
+    return words.values | _spread(tool, command, words.free)
+
+
+class _Words:
+    """One pass over the words: option values by name, and the words that are no options."""
+
+    __slots__ = ("argv", "call", "command", "free", "help", "opts", "values", "verbatim")
+
+    def __init__(self, tool: Tool, command: Command, argv: list[str]) -> None:
+        self.call = tool.called(command)
+        self.command = command
+        self.argv = list(argv)
+        self.help = False
+        self.free: list[str] = []
+        self.opts = {name: opt for opt in command.all_opts for name in opt.names}
+        self.values: dict[str, Any] = {
+            o.dest: False if o.kind == "flag" else [] if o.kind == "list" else o.default for o in command.all_opts
+        }
+        ends = bool(command.args) and command.args[-1].nargs == "..."
+        self.verbatim = (
+            len(command.args) - 1 if ends else -1
+        )  # how many free words stand before the other program's own
+        self._run()
+
+    def _run(self) -> None:
+        while self.argv and not self.help:
+            word = self.argv.pop(0)
+            if word == "--" or (len(self.free) == self.verbatim and not _is_option(word)):
+                self.free += self.argv if word == "--" else [word, *self.argv]
+                self.argv = []
+            elif word in ("-h", "--help"):
+                self.help = True
+            elif word.startswith("--"):
+                name, equals, value = word.partition("=")
+                self._set(self._known(name), name, value if equals else None)
+            elif _is_option(word):
+                self._letters(word)
+            else:
+                self.free.append(word)
+
+    def _letters(self, word: str) -> None:
+        rest = word[1:]
+        while rest:
+            name, rest = f"-{rest[0]}", rest[1:]
+            if name == "-h":
+                self.help = True
+                return
+            opt = self._known(name, word)
+            if opt.takes_value:
+                self._set(opt, name, rest or None)
+                return
+            self._set(opt, name, None)
+
+    def _known(self, name: str, word: str = "") -> Opt:
+        opt = self.opts.get(name)
+        if opt is not None:
+            return opt
+        nearest = usage.near(name, list(self.opts)) if name.startswith("--") else ""
+        hint = f"did you mean '{nearest}'?" if nearest else f"{self.call} -h"
+        note = f"in '{word}'" if len(word) > 2 else ""
+        raise UsageError("ATOM-9001", f"'{self.call}' has no option '{name}'", note=note, hint=hint)
+
+    def _set(self, opt: Opt, name: str, value: str | None) -> None:
+        if not opt.takes_value:
+            if value is not None:
+                raise UsageError("ATOM-9001", f"option '{name}' takes no value", hint=f"{self.call} -h")
+            self.values[opt.dest] = True
+            return
+        if value is None:
+            if not self.argv:
+                raise UsageError("ATOM-9001", f"option '{name}' needs a value", hint=f"{name} {usage.metavar(opt)}")
+            value = self.argv.pop(0)
+        if opt.choices and value not in opt.choices:
+            known = ", ".join(f"'{c}'" for c in opt.choices)
+            raise UsageError("ATOM-9001", f"option '{name}' cannot be '{value}'", hint=f"one of {known}")
+        if opt.kind == "list":
+            self.values[opt.dest].append(value)
+        else:
+            self.values[opt.dest] = _number(name, value) if opt.kind == "int" else value
+
+
+def _is_option(word: str) -> bool:
+    return word.startswith("-") and word != "-"
+
+
+def _number(name: str, value: str) -> int:
+    if not (value.isascii() and value.isdigit() and len(value) < 16):
+        raise UsageError("ATOM-9001", f"option '{name}' needs a whole number, not '{value}'")
+    return int(value)
+
+
+def _spread(tool: Tool, command: Command, free: list[str]) -> dict[str, Any]:
+    """Free words given to the arguments from left to right, each taking as much as leaves enough for those after it."""
+    values: dict[str, Any] = {}
+    args = command.args
+    for index, arg in enumerate(args):
+        spare = len(free) - sum(a.least for a in args[index + 1 :])
+        take = min(1, max(spare, 0)) if arg.nargs in ("", "?") else max(spare, 0)
+        if take < arg.least:
+            what = f"'{tool.called(command)}' needs {usage.arg_text(arg).replace('[--] ', '')}"
+            raise UsageError("ATOM-9001", what, note=arg.help, hint=f"{tool.called(command)} -h")
+        taken, free = free[:take], free[take:]
+        if arg.nargs in ("", "?"):
+            values[arg.dest] = taken[0] if taken else None
+        else:
+            values[arg.dest] = taken
+    if free:
+        what = f"unexpected argument '{free[0]}'"
+        raise UsageError("ATOM-9001", what, hint=f"usage: {usage.synopsis(tool, command)}")
+    return values
+
+
 def host(out: Out) -> Host:
-    """The host as this process sees it; XDG base directories with their defaults."""
+    """The host as this process sees it; XDG base directories with their defaults (relative ones are ignored, as XDG says)."""
     env = os.environ
     home = env.get("HOME") or os.path.expanduser("~")
-    base = {
-        k: env.get(v) or f"{home}/{d}"
-        for k, v, d in (
-            ("cache", "XDG_CACHE_HOME", ".cache"),
-            ("data", "XDG_DATA_HOME", ".local/share"),
-            ("config", "XDG_CONFIG_HOME", ".config"),
-        )
-    }
+    base = {}
+    for key, name, default in (
+        ("cache", "XDG_CACHE_HOME", ".cache"),
+        ("data", "XDG_DATA_HOME", ".local/share"),
+        ("config", "XDG_CONFIG_HOME", ".config"),
+    ):
+        path = env.get(name, "")
+        base[key] = path if path.startswith("/") else f"{home}/{default}"
     return Host(
-        os.getcwd(),
+        _working_directory(),
         env,
         home,
         f"{base['cache']}/git-atom",
@@ -156,27 +183,8 @@ def host(out: Out) -> Host:
     )
 
 
-def looks_like_typo(tool: Tool, argv: list[str]) -> bool:
-    """Whether the first word is nearer to a subcommand's name than to a directory, a URI or an option."""
-    import difflib
-
-    word = argv[0] if argv else ""
-    if not word or word.startswith("-") or "/" in word or ":" in word or os.path.exists(word):
-        return False
-    return bool(
-        difflib.get_close_matches(word, [c.name for c in tool.commands if c.name != tool.default], n=1, cutoff=0.75)
-    )
-
-
-def unknown(tool: Tool, argv: list[str]) -> UsageError:
-    """The error for a first word that is no subcommand."""
-    import difflib
-
-    if not argv:
-        return UsageError("ATOM-9001", "no command given", hint=f"git {tool.name} -h")
-    near = difflib.get_close_matches(argv[0], [c.name for c in tool.commands], n=1)
-    return UsageError(
-        "ATOM-9001",
-        f"'{argv[0]}' is not a git {tool.name} command",
-        hint=f"did you mean 'git {tool.name} {near[0]}'?" if near else f"git {tool.name} -h",
-    )
+def _working_directory() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError as error:
+        raise CannotError("ATOM-9003", "the working directory no longer exists", hint="cd to another one") from error

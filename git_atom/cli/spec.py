@@ -18,6 +18,12 @@ class Opt(NamedTuple):
     metavar: str = ""
     choices: tuple[str, ...] = ()
     default: str | int | None = None
+    complete: str = ""  # what its value is, as in Arg
+
+    @property
+    def takes_value(self) -> bool:
+        """Whether a value follows it."""
+        return self.kind != "flag"
 
     @property
     def dest(self) -> str:
@@ -32,6 +38,16 @@ class Arg(NamedTuple):
     help: str
     nargs: str = ""
     complete: str = ""  # "file", "dir", "atom", "composition", "record" or "" for nothing
+
+    @property
+    def dest(self) -> str:
+        """Name under which the parsed value is found."""
+        return self.name.replace("-", "_")
+
+    @property
+    def least(self) -> int:
+        """How many words it needs at least."""
+        return 1 if self.nargs in ("", "+", "...") else 0
 
 
 class Command(NamedTuple):
@@ -59,6 +75,11 @@ class Command(NamedTuple):
             )
         return self.opts + extra + (Opt(("-q", "--quiet"), "say nothing on standard error but errors"),)
 
+    @property
+    def module_name(self) -> str:
+        """The module under git_atom.cli.<tool> that has its `run`."""
+        return self.module or self.name.replace(" ", "_").replace("-", "_")
+
 
 class Tool(NamedTuple):
     """One of the three commands: name (`atom`), summary, its subcommands; `default` is run when the first word names none."""
@@ -67,3 +88,15 @@ class Tool(NamedTuple):
     summary: str
     commands: tuple[Command, ...]
     default: str = ""
+
+    def called(self, command: Command) -> str:
+        """What a person types to run it: `git atom list`; the default command is the tool itself."""
+        return f"git {self.name}" + (f" {command.name}" if command.name != self.default else "")
+
+    def page(self, command: Command) -> str:
+        """The name of its manual page, without the section: `git-atom-list`."""
+        return self.called(command).replace(" ", "-")
+
+    def group(self, word: str) -> tuple[Command, ...]:
+        """The commands of two words that begin with this one."""
+        return tuple(c for c in self.commands if c.name.startswith(word + " "))
