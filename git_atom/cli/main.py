@@ -39,6 +39,8 @@ def main(tool_name: str, argv: list[str]) -> int:
             code = _dispatch(tool_name, argv)
             sys.stdout.flush()
             return code
+        except BrokenPipeError:
+            raise
         except Exception as error:
             return _failed(error, argv)
     except KeyboardInterrupt:
@@ -101,9 +103,7 @@ def _dispatch(tool_name: str, argv: list[str]) -> int:
 
 
 def _failed(error: Exception, argv: list[str]) -> int:
-    """Say what went wrong and return the exit code. A closed pipe is not ours to report."""
-    if isinstance(error, BrokenPipeError):
-        raise error
+    """Say what went wrong and return the exit code."""
     sys.stdout.flush()
     from git_atom.cli import render
     from git_atom.errors import AtomError
