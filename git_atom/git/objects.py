@@ -119,7 +119,7 @@ class Objects:
     def many(self, names: Sequence[str]) -> Iterator[tuple[Oid, str, bytes] | None]:
         """As `get` for several names, in order, with the questions sent ahead of the answers."""
         if any("\n" in name for name in names):
-            raise MalformedError("ATOM-2016", "a revision cannot hold a newline")
+            raise CannotError("ATOM-2016", "a revision cannot hold a newline")
         write, read = self._pipe()
         for at in range(0, len(names), _WINDOW):
             window = names[at : at + _WINDOW]

@@ -225,7 +225,7 @@ def store(host: Host) -> Repo:
     named = get(None, "atom.store", host.environ, cwd=host.cwd)
     if named == ".":
         return discover(host.cwd, host.environ)
-    path = os.path.join(host.home, os.path.expanduser(named)) if named else os.path.join(host.data, "store.git")
+    path = os.path.join(host.home, named.removeprefix("~/")) if named else os.path.join(host.data, "store.git")
     if not os.path.exists(os.path.join(path, "HEAD")):
         _make_store(path, host)
     # The path is the user's own choice and its format is ours: no question to git on this path (it is hot).

@@ -1,0 +1,86 @@
+"""Signatures inside git objects, in git's own form (gitformat-signature(5)), so stock git checks ours and we check git's."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from git_atom.errors import RefusedError
+from git_atom.trust import sshsig
+from git_atom.trust.keys import Signer
+from git_atom.trust.publickey import PublicKey
+from git_atom.trust.verified import Verified, vouch
+
+_HEADER = {"sha1": b"gpgsig", "sha256": b"gpgsig-sha256"}
+
+
+class Signed(NamedTuple):
+    """What was signed (the object without its signature) and by whom."""
+
+    payload: bytes
+    key: PublicKey
+
+
+def sign_tag(raw: bytes, signer: Signer) -> bytes:
+    """A tag object with its signature appended; `raw` is the object without one and ends in a newline."""
+    return raw + signer.sign(sshsig.GIT, raw)
+
+
+def sign_commit(raw: bytes, signer: Signer, fmt: str = "sha1") -> bytes:
+    """A commit object with its signature as the last header."""
+    head, blank, message = raw.partition(b"\n\n")
+    lines = signer.sign(sshsig.GIT, raw).rstrip(b"\n").replace(b"\n", b"\n ")
+    return head + b"\n" + _HEADER[fmt] + b" " + lines + blank + message
+
+
+def split_tag(raw: bytes) -> tuple[bytes, bytes]:
+    """Payload and signature of a tag; the signature is empty when there is none."""
+    at = raw.find(b"\n" + sshsig.BEGIN + b"\n") + 1
+    return (raw[:at], raw[at:]) if at else (raw, b"")
+
+
+def split_commit(raw: bytes) -> tuple[bytes, bytes]:
+    """Payload and signature of a commit. Raises RefusedError ATOM-3001 when it carries more than one."""
+    head, blank, message = raw.partition(b"\n\n")
+    kept: list[bytes] = []
+    taken: list[bytes] = []
+    count, inside = 0, False
+    for line in head.split(b"\n"):
+        if line.startswith((b"gpgsig ", b"gpgsig-sha256 ")):
+            inside = True
+            count += 1
+            taken.append(line.split(b" ", 1)[1])
+        elif inside and line.startswith(b" "):
+            taken.append(line[1:])
+        else:
+            inside = False
+            kept.append(line)
+    if count > 1:
+        raise RefusedError("ATOM-3001", "the commit is malformed", note="it carries more than one signature")
+    return b"\n".join(kept) + blank + message, b"\n".join([*taken, b""]) if taken else b""
+
+
+def verify_tag(raw: bytes, keys: Collection[PublicKey]) -> Verified[Signed]:
+    """Check a signed tag object against the keys that may have made it. Raises RefusedError ATOM-3001 to ATOM-3004, ATOM-3008."""
+    return _verify("tag", *split_tag(raw), keys)
+
+
+def verify_commit(raw: bytes, keys: Collection[PublicKey]) -> Verified[Signed]:
+    """Check a signed commit object against the keys that may have made it. Raises as verify_tag."""
+    return _verify("commit", *split_commit(raw), keys)
+
+
+def _verify(what: str, payload: bytes, signature: bytes, keys: Collection[PublicKey]) -> Verified[Signed]:
+    if not signature:
+        raise RefusedError("ATOM-3008", f"the {what} is not signed")
+    if not signature.startswith(sshsig.BEGIN):
+        raise RefusedError("ATOM-3008", f"the {what} is not signed with an SSH key")
+    made_by = sshsig.parse(signature).key
+    if made_by not in keys:
+        raise RefusedError(
+            "ATOM-3004",
+            f"the {what} is signed by a key that may not sign it",
+            note=f"signed by {made_by.fingerprint}, allowed: {', '.join(k.fingerprint for k in keys) or 'none'}",
+        )
+    sshsig.verify(made_by, sshsig.GIT, payload, signature)
+    return vouch(Signed(payload, made_by))
