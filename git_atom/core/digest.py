@@ -88,6 +88,23 @@ def of_chunks(chunks: Iterable[bytes]) -> Digest:
     return Digest("blake3:" + hasher.hexdigest())
 
 
+class Hasher:
+    """A digest in the making, for bytes that arrive in pieces and go elsewhere as well."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self) -> None:
+        self._state = blake3()
+
+    def update(self, data: bytes | bytearray | memoryview) -> None:
+        """Take in more bytes."""
+        self._state.update(data)
+
+    def digest(self) -> Digest:
+        """The digest of all bytes so far."""
+        return Digest("blake3:" + self._state.hexdigest())
+
+
 def sort_key(mode: int, name: bytes) -> bytes:
     """Git's order of names in a tree: a directory sorts as if its name ended in `/` (gitformat-pack, base_name_compare)."""
     return name + b"/" if mode == MODE_TREE else name
