@@ -220,7 +220,9 @@ def test_only_the_command_line_touches_the_surroundings() -> None:
             if isinstance(node, ast.ImportFrom):
                 taken = {f"{node.module}.{alias.name}" for alias in node.names} & AMBIENT
                 wrong += [f"{module.path}:{node.lineno}: {name}" for name in taken]
-            elif isinstance(node, ast.Name) and name in AMBIENT and not _bound(module.tree, name):
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and name in AMBIENT:
+                if _bound(module.tree, name):
+                    continue
                 wrong.append(f"{module.path}:{node.lineno}: {name}")
             elif isinstance(node, ast.Attribute) and name in AMBIENT:
                 wrong.append(f"{module.path}:{node.lineno}: {name}")
