@@ -141,13 +141,15 @@ def _number(name: str, value: str) -> int:
 def _spread(tool: Tool, command: Command, free: list[str]) -> dict[str, Any]:
     """Free words given to the arguments from left to right, each taking as much as leaves enough for those after it."""
     values: dict[str, Any] = {}
-    args = command.args
-    for index, arg in enumerate(args):
-        spare = len(free) - sum(a.least for a in args[index + 1 :])
-        take = min(1, max(spare, 0)) if arg.nargs in ("", "?") else max(spare, 0)
-        if take < arg.least:
+    there = len(free)
+    for arg in command.args:
+        if there < arg.least:
             what = f"'{tool.called(command)}' needs {usage.arg_text(arg).replace('[--] ', '')}"
             raise UsageError("ATOM-9001", what, note=arg.help, hint=f"{tool.called(command)} -h")
+        there -= arg.least
+    for index, arg in enumerate(command.args):
+        spare = len(free) - sum(later.least for later in command.args[index + 1 :])
+        take = min(1, spare) if arg.nargs in ("", "?") else spare
         taken, free = free[:take], free[take:]
         if arg.nargs in ("", "?"):
             values[arg.dest] = taken[0] if taken else None
