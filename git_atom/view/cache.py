@@ -1,0 +1,268 @@
+"""The user's cache of blobs: uncompressed file contents under their BLAKE3, from which views are mounted.
+
+`<cache>/blobs/<aa>/<rest>`, mode 0444, mtime fixed, written to `<cache>/tmp` and renamed. A blob is hashed when it enters and again
+whenever its (device, inode, size, ctime) no longer is what was noted then. Notes stand in `<cache>/tokens`, an append-only file
+of 64-byte records: 32 bytes of digest, then device, inode, size, ctime in nanoseconds as little-endian 64-bit integers.
+All of it is derived data of one user; deleting any part of it, at any time, costs only the work of making it again.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterable
+from struct import Struct
+
+from git_atom.core.digest import Digest, of_bytes, of_chunks
+from git_atom.core.tree import MODE_TREE, Leaf
+from git_atom.errors import AtomError, CannotError, MalformedError, RefusedError, UnavailableError
+from git_atom.view.compile import compile_layout, intact
+from git_atom.view.layout import EPOCH, MODE_PLAIN, MODE_PROGRAM, Layout
+
+_TOKEN = Struct("<QQQQ")
+_RECORD = 32 + _TOKEN.size
+_CHUNK = 1 << 20
+
+Read = Callable[[Leaf], bytes]
+
+
+class Blobs:
+    """The blobs of one cache directory (`<host.cache>`), made on first use with mode 0700.
+
+    `programs` is a second set of the same contents with mode 0555, which only hard-link trees need.
+    """
+
+    def __init__(self, root: str, *, programs: bool = False) -> None:
+        self.root = root
+        self.room = "exec" if programs else "blobs"
+        self.mode = stat.S_IFREG | (MODE_PROGRAM if programs else MODE_PLAIN)
+        self._tokens_path = f"{root}/tokens" + ("-exec" if programs else "")
+        try:
+            os.makedirs(root, mode=0o700, exist_ok=True)
+            os.makedirs(f"{root}/{self.room}", exist_ok=True)
+            os.makedirs(f"{root}/tmp", exist_ok=True)
+            owner = os.stat(root).st_uid
+        except OSError as error:
+            raise _os(error, f"the cache '{root}' cannot be used") from error
+        if owner != os.geteuid():
+            raise RefusedError(
+                "ATOM-4004",
+                f"the cache '{root}' belongs to another user",
+                hint="set XDG_CACHE_HOME to a directory of your own",
+            )
+
+    def path(self, digest: Digest) -> str:
+        """Where the bytes of a digest lie, or would lie."""
+        return f"{self.root}/{self.room}/{digest[7:9]}/{digest[9:]}"
+
+    def ensure(self, leaves: Iterable[Leaf], read: Read | None = None) -> None:
+        """See that the contents of all leaves are here and are what they are called; what is missing or damaged is read anew.
+
+        Raises MalformedError (ATOM-4001) for a damaged blob `read` cannot replace, UnavailableError (ATOM-4002) when there is no space.
+        """
+        wanted = {leaf.digest[7:]: leaf for leaf in leaves if leaf.mode != MODE_TREE}
+        for name, broken in self._suspects(wanted):
+            leaf = wanted[name]
+            if read is None:
+                raise self._lost(leaf.digest, broken)
+            self.put(leaf.digest, read(leaf))
+
+    def check(self, names: Iterable[str]) -> list[str]:
+        """Of hex digests, those whose blob is missing or damaged."""
+        return [name for name, _ in self._suspects(names)]
+
+    def put(self, digest: Digest, data: bytes) -> None:
+        """Let bytes enter under their digest; raises MalformedError (ATOM-4001) when they have another, UnavailableError (ATOM-4002)."""
+        if of_bytes(data) != digest:
+            raise MalformedError(
+                "ATOM-4001", f"blob '{digest}' is corrupt", note=f"the bytes given for it have digest {of_bytes(data)}"
+            )
+        temporary = f"{self.root}/tmp/{os.getpid()}-{digest[7:]}"
+        try:
+            made = self._write(temporary, data)
+            try:
+                os.rename(temporary, self.path(digest))
+            except FileNotFoundError:
+                os.makedirs(os.path.dirname(self.path(digest)), exist_ok=True)
+                os.rename(temporary, self.path(digest))
+        except OSError as error:
+            _forget(temporary)
+            raise _os(error, f"blob '{digest}' cannot be written to the cache") from error
+        except BaseException:
+            _forget(temporary)
+            raise
+        now = os.stat(self.path(digest), follow_symlinks=False)
+        if (now.st_dev, now.st_ino, now.st_size) == (made.st_dev, made.st_ino, made.st_size):
+            self._note([digest.raw + _token(now)])
+
+    def read(self, leaf: Leaf) -> bytes:
+        """The bytes of a leaf, hashed as they are read; raises MalformedError (ATOM-4001) when damaged or missing."""
+        try:
+            with open(self.path(leaf.digest), "rb") as file:
+                data = file.read()
+        except OSError as error:
+            raise self._lost(leaf.digest, False) from error
+        if of_bytes(data) != leaf.digest:
+            raise self._lost(leaf.digest, True)
+        return data
+
+    def rehash(self, names: Iterable[str]) -> list[str]:
+        """Of hex digests, those whose blob's bytes, all read again, are something else now."""
+        return [name for name in names if not self._good(name)]
+
+    def refresh(self, names: Iterable[str]) -> None:
+        """Note the tokens of blobs anew after an act of ours (a hard link) has moved their ctime; call it only on verified blobs."""
+        notes = []
+        for name in names:
+            found = os.stat(f"{self.root}/{self.room}/{name[:2]}/{name[2:]}", follow_symlinks=False)
+            notes.append(bytes.fromhex(name) + _token(found))
+        self._note(notes)
+
+    def layout(self, key: Digest | None, leaves: Iterable[Leaf], *, mount_points: bool = True) -> bytes:
+        """The layout of a view, kept under `key` (the view's digest); links must be here already (`ensure`)."""
+        path = f"{self.root}/layouts/{key.hex}-{int(mount_points)}" if key else ""
+        if path:
+            try:
+                with open(path, "rb") as file:
+                    data = file.read()
+                if intact(data):
+                    return data
+            except OSError:
+                pass  # not made yet
+        data = compile_layout(leaves, self.read, mount_points)
+        if path:
+            self._keep(path, data)
+        return data
+
+    def ensure_layout(self, layout: Layout, leaves: Iterable[Leaf], read: Read | None) -> None:
+        """`ensure` for the files of a layout; the leaves are looked at only when something is missing or damaged."""
+        names = {f[1:3].decode() + f[4:].decode() for f in layout.redirects}
+        bad = set(self.check(names))
+        if bad:
+            self.ensure([leaf for leaf in leaves if leaf.digest[7:] in bad], read)
+
+    def _keep(self, path: str, data: bytes) -> None:
+        temporary = f"{self.root}/tmp/{os.getpid()}-layout"
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            self._write(temporary, data)
+            os.rename(temporary, path)
+        except OSError as error:
+            _forget(temporary)
+            raise _os(error, "a layout cannot be written to the cache") from error
+
+    def _write(self, temporary: str, data: bytes) -> os.stat_result:
+        fd = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(fd, rest) :]
+            os.fchmod(fd, stat.S_IMODE(self.mode))
+            os.utime(fd, (EPOCH, EPOCH))
+            return os.fstat(fd)
+        finally:
+            os.close(fd)
+
+    def _suspects(self, names: Iterable[str]) -> list[tuple[str, bool]]:
+        """(name, damaged) of blobs that are missing (False) or whose bytes are wrong (True); fresh tokens are noted."""
+        known = self._tokens()
+        suspects: list[tuple[str, bool]] = []
+        notes: list[bytes] = []
+        room = os.open(f"{self.root}/{self.room}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            look, pack, unhex, mode = os.stat, _TOKEN.pack, bytes.fromhex, self.mode
+            for name in names:
+                try:
+                    s = look(name[:2] + "/" + name[2:], dir_fd=room, follow_symlinks=False)
+                except FileNotFoundError:
+                    suspects.append((name, False))
+                    continue
+                record = unhex(name) + pack(s.st_dev, s.st_ino, s.st_size, s.st_ctime_ns)
+                if record in known and s.st_mode == mode:
+                    continue
+                if stat.S_ISREG(s.st_mode) and self._good(name):
+                    notes.append(self._settle(name, s))
+                else:
+                    suspects.append((name, True))
+        finally:
+            os.close(room)
+        self._note(notes)
+        return suspects
+
+    def _settle(self, name: str, seen: os.stat_result) -> bytes:
+        path = f"{self.root}/{self.room}/{name[:2]}/{name[2:]}"
+        if seen.st_mode != self.mode or seen.st_mtime != EPOCH:
+            os.chmod(path, stat.S_IMODE(self.mode))
+            os.utime(path, (EPOCH, EPOCH))
+            seen = os.stat(path, follow_symlinks=False)
+        return bytes.fromhex(name) + _token(seen)
+
+    def _good(self, name: str) -> bool:
+        try:
+            fd = os.open(f"{self.root}/{self.room}/{name[:2]}/{name[2:]}", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            return of_chunks(iter(lambda: os.read(fd, _CHUNK), b"")) == "blake3:" + name
+        except OSError:
+            return False  # a medium that cannot be read
+        finally:
+            os.close(fd)
+
+    def _tokens(self) -> set[bytes]:
+        try:
+            with open(self._tokens_path, "rb") as file:
+                data = file.read()
+        except OSError:
+            return set()
+        if len(data) % _RECORD:
+            _forget(self._tokens_path)  # torn: forget all notes, every blob is hashed again
+            return set()
+        return {data[i : i + _RECORD] for i in range(0, len(data), _RECORD)}
+
+    def _note(self, records: list[bytes]) -> None:
+        if not records:
+            return
+        try:
+            fd = os.open(self._tokens_path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            try:
+                data = b"".join(records)
+                if os.write(fd, data) != len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            finally:
+                os.close(fd)
+        except OSError as error:
+            _forget(self._tokens_path)
+            raise _os(error, "the cache's notes cannot be written") from error
+
+    def _lost(self, digest: Digest, broken: bool) -> AtomError:
+        word = "corrupt" if broken else "missing"
+        return MalformedError(
+            "ATOM-4001",
+            f"blob '{digest}' is {word} in the cache",
+            where=self.path(digest),
+            hint="give the command the store that holds it, or import its source again; the cache itself may be deleted",
+        )
+
+
+def _token(found: os.stat_result) -> bytes:
+    return _TOKEN.pack(found.st_dev, found.st_ino, found.st_size, found.st_ctime_ns)
+
+
+def _forget(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass  # it was never there
+
+
+def _os(error: OSError, what: str) -> AtomError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return UnavailableError(
+            "ATOM-4002",
+            f"no space: {what}",
+            where=str(error.filename or ""),
+            hint="free some space, or set XDG_CACHE_HOME to a larger disk; the cache may be deleted at any time",
+        )
+    return CannotError("ATOM-4003", what, where=str(error.filename or ""), note=(error.strerror or "").lower())
