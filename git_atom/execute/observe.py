@@ -136,5 +136,5 @@ def _handle(path: bytes) -> bytes:
             return buffer.raw[: 8 + int.from_bytes(buffer.raw[:4], "little")]
         if ctypes.get_errno() != errno.EINVAL:
             break
-    number = ctypes.get_errno()
-    raise OSError(number, os.strerror(number), "name_to_handle_at")
+    check(-1, "name_to_handle_at")
+    return b""

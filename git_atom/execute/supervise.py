@@ -11,9 +11,9 @@ import marshal
 import os
 import select
 import signal
-import sys
 import time
 
+from git_atom.errors import UnavailableError
 from git_atom.execute import collect, observe, sandbox
 from git_atom.view import kernel, mount
 from git_atom.view.layout import Layout
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 
 STAGE = "/tmp"  # exists everywhere, and hides nothing the supervisor still needs: it opens what it needs before
 _CHUNK = 1 << 16
-
-
-class Unavailable(Exception):  # noqa: N818 - not an error of the package: it crosses a process boundary as a frame
-    """This machine lacks something; args: what, why, errno."""
 
 
 class Stage:
@@ -50,14 +46,14 @@ class Stage:
             try:
                 mount.enter(order["mode"] == "user")
             except OSError as error:
-                raise Unavailable("namespaces", f"{error.filename}: {error.strerror}", error.errno) from error
+                raise _lacks("namespaces", error) from error
             self.cache = os.open(order["cache"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             self._open_binds()
             farm = os.open(order["farm"], os.O_PATH | os.O_CLOEXEC) if order["farm"] else -1
             try:
                 kernel.mount_tmpfs(STAGE, f"mode=0755,size={order['scratch']}")
             except OSError as error:
-                raise Unavailable("a tmpfs", f"{error.strerror}", error.errno) from error
+                raise _lacks("a tmpfs", error) from error
             base = STAGE
         self.base = base
         for name in ("build", "out"):
@@ -106,9 +102,7 @@ class Stage:
             mount.settle_dirs(layout.dirs, stubs)
             mount.mount_stubs(stubs, self.root, self.cache, prefix)
         except OSError as error:
-            raise Unavailable(
-                "a data-only overlay", f"{error.filename or 'stub'}: {error.strerror}", error.errno
-            ) from error
+            raise _lacks("a data-only overlay", error) from error
         self.hidden = True
 
     def inputs(self) -> None:
@@ -136,6 +130,11 @@ class Stage:
         except OSError as error:
             return f"{error.filename}: {error.strerror}"
         return ""
+
+
+def _lacks(what: str, error: OSError) -> UnavailableError:
+    why = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+    return UnavailableError("ATOM-4012", f"this machine does not give us {what}", note=why.lower())
 
 
 def _set_times(base: str, path: str, epoch: int) -> None:
@@ -195,7 +194,7 @@ def _child(stage: Stage, output: int, seccomp: int) -> None:
             binds=stage.binds,
         )
         os.execve(order["bwrap"], ["bwrap", *args, "--", *order["argv"]], {"PATH": "/usr/bin:/bin"})
-    except BaseException as error:
+    except OSError as error:
         os.write(2, f"supervisor: {error}\n".encode())
     finally:
         os._exit(126)
@@ -366,12 +365,8 @@ def main() -> int:
         start = time.monotonic()
         run.go()
         _send(("done", _result(stage, run, incomplete, time.monotonic() - start)))
-    except Unavailable as error:
-        _send(("unavailable", *error.args))
+    except UnavailableError as error:
+        _send(("unavailable", error.what, error.note))
     except OSError as error:
         _send(("failed", error.errno or 0, error.strerror or str(error), str(error.filename or "")))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -224,17 +224,19 @@ class Blobs:
     def _note(self, records: list[bytes]) -> None:
         if not records:
             return
+        data = b"".join(records)
         try:
             fd = os.open(self._tokens_path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
             try:
-                data = b"".join(records)
-                if os.write(fd, data) != len(data):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                written = os.write(fd, data)
             finally:
                 os.close(fd)
         except OSError as error:
             _forget(self._tokens_path)
             raise _os(error, "the cache's notes cannot be written") from error
+        if written != len(data):
+            _forget(self._tokens_path)
+            raise _os(OSError(errno.ENOSPC, "short write", self._tokens_path), "the cache's notes cannot be written")
 
     def _lost(self, digest: Digest, broken: bool) -> AtomError:
         word = "corrupt" if broken else "missing"
