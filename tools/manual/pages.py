@@ -80,13 +80,13 @@ def _head(title: str, section: int, name: str, summary: str) -> str:
     name = name.replace("-", "\\-")
     return (
         f'.TH {title} {section} "{EDITION}" "git\\-atom {usage.version()}" "Git Atom Manual"\n'
-        f".SH NAME\n{name} \\- {roff(summary)}"
+        f".nh\n.ad l\n.SH NAME\n{name} \\- {roff(summary)}"
     )
 
 
 def _synopsis(tool: Tool, command: Command) -> str:
     lines = [typed(tool.called(command)), *(_word(w) for w in usage.synopsis_words(command))]
-    return "\n".join([".nh", ".ad l", *lines, ".ad", ".hy"])
+    return "\n".join(lines)
 
 
 def _options(command: Command) -> str:
