@@ -101,11 +101,12 @@ class LockedPackage(NamedTuple):
 
 
 class LockedToolchain(NamedTuple):
-    """The world of the build on one platform: composition root, and the packages or the environment atom it was made of."""
+    """The world of the build on one platform: composition root; the packages asked for and all they came to, or the environment atom."""
 
     platform: str
     root: Digest
     suite: str = ""
+    debian: tuple[str, ...] = ()  # as the manifest asks for them, sorted
     environment: str = ""  # an edge's text
     packages: tuple[LockedPackage, ...] = ()
 
@@ -159,8 +160,7 @@ _SECTIONS: tuple[tuple[str, type[Any], tuple[Field, ...]], ...] = (
     ("subs", LockedSub, (("name", "text", True), ("object", "oid", True), ("tree", "digest", True))),
     ("fetches", Fetch, (("name", "text", True), ("url", "text", True), ("digest", "digest", True), ("size", "int", True),
                         ("package", "text", False), ("version", "text", False), ("repacked", "flag", False))),
-    ("toolchains", LockedToolchain, (("platform", "text", True), ("root", "digest", True), ("suite", "text", False),
-                                     ("environment", "text", False))),
+    ("toolchains", LockedToolchain, (("platform", "text", True), ("root", "digest", True), ("suite", "text", False), ("debian", "list", False), ("environment", "text", False))),
     ("toolchains.packages", LockedPackage, (("name", "text", True), ("version", "text", True), ("architecture", "text", True),
                                             ("digest", "digest", True))),
 )  # fmt: skip
@@ -339,7 +339,12 @@ def _sorted(lock: Lock) -> Lock:
         tuple(sorted(lock.pins)),
         tuple(sorted(lock.subs)),
         tuple(sorted(lock.fetches)),
-        tuple(sorted(t._replace(packages=tuple(sorted(t.packages))) for t in lock.toolchains)),
+        tuple(
+            sorted(
+                t._replace(debian=tuple(sorted(set(t.debian))), packages=tuple(sorted(t.packages)))
+                for t in lock.toolchains
+            )
+        ),
     )
 
 

@@ -46,6 +46,7 @@ SAMPLE = Lock(
             "x86_64-linux",
             of_bytes(b"root"),
             "bookworm",
+            ("make", "gcc"),
             "",
             (
                 LockedPackage("make", "4.3-4.1", "amd64", of_bytes(b"make")),
@@ -59,7 +60,7 @@ SAMPLE = Lock(
 def test_golden() -> None:
     """A change of these bytes is a change of the format."""
     assert text.format(SAMPLE) == GOLDEN.read_bytes()
-    assert of_bytes(GOLDEN.read_bytes()) == "blake3:9d9a978922e72d0c09323cecb35a0139bc49f2680d8efff2d58e9ae7fc2439c4"
+    assert of_bytes(GOLDEN.read_bytes()) == "blake3:1c391a3dd1d0cce2ddbbce0b66c4a8c3b10db050b5281b091714c29b64c7da35"
 
 
 def test_round_trip_and_order() -> None:
