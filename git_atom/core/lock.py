@@ -211,7 +211,7 @@ def _quote(text: str) -> str:
 def parse(data: bytes, where: str = FILE) -> Lock:
     """Read canonical bytes and nothing else.
 
-    Raises MalformedError: ATOM-1030 for a text that is not exactly what `format` writes, 1031 for parts that do not belong together,
+    Raises MalformedError: ATOM-1033 for a text that is not exactly what `format` writes, 1031 for parts that do not belong together,
     1032 for a newer format.
     """
     rows = _rows(data, where)
@@ -224,7 +224,7 @@ def parse(data: bytes, where: str = FILE) -> Lock:
 
 def _edited(where: str, line: int = 0) -> MalformedError:
     return MalformedError(
-        "ATOM-1030",
+        "ATOM-1033",
         "the lock is not in its canonical form",
         where=f"{where}:{line}" if line else where,
         note="it was edited by hand, or a merge left its marks",
@@ -238,7 +238,7 @@ Row = tuple[str, int, dict[str, Any]]  # section, line, values by key
 def _rows(data: bytes, where: str) -> list[Row]:
     """The records of a text as raw values; strict about every line."""
     if len(data) > MAX_BYTES:
-        raise MalformedError("ATOM-1030", "the lock is too large", where=where, note=f"at most {MAX_BYTES} bytes")
+        raise MalformedError("ATOM-1033", "the lock is too large", where=where, note=f"at most {MAX_BYTES} bytes")
     try:
         lines = data.decode().split("\n")
     except UnicodeDecodeError as error:

@@ -1,0 +1,90 @@
+"""The user's work tree as leaves: what a commit of everything not ignored would hold, read from the disk. Nothing is written."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Oid, of_bytes
+from git_atom.core.tree import Leaf, check_path
+from git_atom.errors import CannotError
+from git_atom.git import proc
+from git_atom.git.objects import encode_tree, oid_of
+from git_atom.git.repo import Repo
+
+
+def leaves(repo: Repo, folder: str) -> list[Leaf]:
+    """The files of a folder (relative to the work tree, "" or "." for all of it) that are tracked or could be: not ignored.
+
+    Paths are relative to the folder. Raises CannotError: ATOM-2050 for a repository without a work tree, 2051 for a repository inside
+    it; MalformedError (ATOM-1004) for a name that cannot be kept.
+    """
+    if repo.work_tree is None:
+        raise CannotError(
+            "ATOM-2050", "this repository has no work tree", where=repo.git_dir, hint="run this in a checkout of it"
+        )
+    folder = "" if folder in ("", ".") else folder.rstrip("/")
+    argv = [
+        "git",
+        "--literal-pathspecs",
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+        "--full-name",
+        "--",
+        folder or ".",
+    ]
+    out = proc.check(argv, env=repo.env, cwd=repo.work_tree)
+    cut = len(os.fsencode(folder)) + 1 if folder else 0
+    found = []
+    for path in sorted(set(out.split(b"\0")) - {b""}):
+        if cut and path[: cut - 1] == path:
+            continue  # the folder itself is a file
+        leaf = _leaf(repo, repo.work_tree, path, path[cut:])
+        if leaf is not None:
+            found.append(leaf)
+    return found
+
+
+def leaf_at(repo: Repo, path: str) -> Leaf | None:
+    """The file or link at one path of the work tree as a leaf without a path; None when there is none, or it is a directory."""
+    if repo.work_tree is None or os.path.isdir(os.path.join(repo.work_tree, path)):
+        return None
+    return _leaf(repo, repo.work_tree, os.fsencode(path), b"")
+
+
+def _leaf(repo: Repo, top: str, path: bytes, shown: bytes) -> Leaf | None:
+    whole = os.path.join(os.fsencode(top), path)
+    try:
+        found = os.lstat(whole)
+    except FileNotFoundError:
+        return None
+    if stat.S_ISLNK(found.st_mode):
+        mode, data = MODE_LINK, os.readlink(whole)
+    elif stat.S_ISREG(found.st_mode):
+        mode = MODE_EXEC if found.st_mode & 0o100 else MODE_FILE
+        with open(whole, "rb") as file:
+            data = file.read()
+    else:
+        name = path.rstrip(b"/").decode(errors="backslashreplace")
+        raise CannotError("ATOM-2051", f"'{name}' is a repository of its own, or no file", note="an atom holds files and links only",
+                          hint="publish it as an atom of its own and depend on that, or take it as [pins]")  # fmt: skip
+    if shown:
+        check_path(shown)
+    return Leaf(shown, mode, of_bytes(data), len(data), oid_of("blob", data, repo.object_format))
+
+
+def tree_id(files: list[Leaf], fmt: str) -> Oid:
+    """The id git would give a tree of these leaves, computed without writing it."""
+    groups: dict[bytes, list[Leaf]] = {}
+    entries = []
+    for leaf in files:
+        name, slash, rest = leaf.path.partition(b"/")
+        if slash:
+            groups.setdefault(name, []).append(leaf._replace(path=rest))
+        else:
+            entries.append((leaf.mode, name, leaf.oid))
+    entries += [(MODE_TREE, name, tree_id(inside, fmt)) for name, inside in groups.items()]
+    return oid_of("tree", encode_tree(entries), fmt)
