@@ -96,7 +96,7 @@ class Stage:
         stubs = f"{self.base}/meta"
         os.mkdir(stubs, 0o755)
         try:
-            mount.write_stubs(layout, stubs, prefix)
+            mount.write_stubs(layout, stubs, prefix, self.order["workers"])
             for path, data in self.order["extra"]:
                 _plant(f"{stubs}/{path}", data)
             mount.settle_dirs(layout.dirs, stubs)
@@ -369,4 +369,6 @@ def main() -> int:
         _send(("unavailable", error.what, error.note))
     except OSError as error:
         _send(("failed", error.errno or 0, error.strerror or str(error), str(error.filename or "")))
+    except Exception as error:  # the starter tells it; nothing of this process reaches the terminal
+        _send(("failed", 0, f"{type(error).__name__}: {error}", "supervisor"))
     return 0

@@ -32,9 +32,13 @@ _ADDR_NO_RANDOMIZE = 0x0040000
 def check(result: int, what: str) -> int:
     """The result of a libc call, or the OSError that errno names."""
     if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), what)
+        fail(ctypes.get_errno(), what)
     return result
+
+
+def fail(number: int, what: str) -> None:
+    """Raise the OSError an errno names."""
+    raise OSError(number, os.strerror(number), what)
 
 
 def unshare(flags: int) -> None:

@@ -8,6 +8,7 @@ caller's own mount namespace and ends with it. Imports nothing slow: the supervi
 
 from __future__ import annotations
 
+import errno
 import os
 
 from git_atom.view import kernel
@@ -29,19 +30,59 @@ def enter(user_namespace: bool) -> None:
     kernel.private_mounts()
 
 
-def write_stubs(layout: Layout, where: str, prefix: str) -> None:
-    """Write the metadata of a layout under the directory `where` of a tmpfs; prefix is `user` or `trusted`."""
+def write_stubs(layout: Layout, where: str, prefix: str, workers: int = 1) -> None:
+    """Write the metadata of a layout under the directory `where` of a tmpfs; prefix is `user` or `trusted`.
+
+    The work is the kernel's (create, truncate, two attributes), so several processes share it; a directory's files are made by one of
+    them, in order, because tmpfs lists in order of creation. Raises the OSError of the first that fails.
+    """
     os.umask(0)
     base = os.fsencode(where) + b"/"
-    metacopy, redirect = f"{prefix}.overlay.metacopy", f"{prefix}.overlay.redirect"
     for path in layout.dirs:
         os.mkdir(base + path, MODE_DIR)
     for path, target in zip(layout.links, layout.targets, strict=True):
         os.symlink(target, base + path)
         os.utime(base + path, ns=_TIMES, follow_symlinks=False)
+    cuts = _cuts(layout.files, workers)
+    children = []
+    for start, end in zip(cuts[1:-1], cuts[2:], strict=True):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                _write_range(layout, base, prefix, start, end)
+                os._exit(0)
+            except OSError as error:
+                os._exit(error.errno or 255)
+            finally:
+                os._exit(255)
+        children.append(pid)
+    _write_range(layout, base, prefix, cuts[0], cuts[1])
+    for pid in children:
+        _, status = os.waitpid(pid, 0)
+        if status:
+            number = os.waitstatus_to_exitcode(status)
+            kernel.fail(number if 0 < number < 255 else errno.ECHILD, "stub")
+
+
+def _cuts(files: list[bytes], workers: int) -> list[int]:
+    """Where to cut the sorted files into about equal ranges, never inside a directory."""
+    size = len(files)
+    cuts = [0]
+    for index in range(1, workers if size > 512 else 1):
+        at = max(size * index // workers, cuts[-1])
+        parent = files[at][: files[at].rfind(b"/") + 1]
+        while at < size and files[at].startswith(parent):
+            at += 1
+        cuts.append(at)
+    return [*cuts, size]
+
+
+def _write_range(layout: Layout, base: bytes, prefix: str, start: int, end: int) -> None:
+    metacopy, redirect = f"{prefix}.overlay.metacopy".encode(), f"{prefix}.overlay.redirect".encode()
     create, truncate, setxattr, utime, close = os.open, os.ftruncate, os.setxattr, os.utime, os.close
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
-    for path, source, size, mode in zip(layout.files, layout.redirects, layout.sizes, layout.modes, strict=True):
+    columns = (layout.files, layout.redirects, layout.sizes, layout.modes)
+    for path, source, size, mode in zip(*(column[start:end] for column in columns), strict=True):
         fd = create(base + path, flags, mode)
         truncate(fd, size)
         setxattr(fd, metacopy, b"")
