@@ -6,7 +6,7 @@ from git_atom.core.digest import Digest, Oid
 
 ATOMS = "refs/atoms/"
 SUBS = "refs/subs/"
-LOG = "refs/atoms-log"
+LOG = "refs/atoms-log/head"  # two levels, because git refuses a push to any ref that is a single name below refs/
 SETS = "refs/sets/"
 COMPOSITIONS = "refs/compositions/"
 BUILDS = "refs/builds/"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, cast
 
 from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Oid, of_bytes, sort_key
@@ -26,6 +26,7 @@ MAX_LEAVES = 2_000_000
 MAX_DEPTH = 1024
 _WINDOW = 256  # requests sent before answers are read: far below what a pipe holds
 _TREE_ENTRY = re.compile(rb"([0-7]{5,6}) ([^\0]+)\0", re.DOTALL)
+_MAX_HELD = 500_000  # entries of trees kept in memory
 _SEEK = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 Entry = tuple[int, bytes, Oid]
@@ -68,6 +69,7 @@ class Objects:
         self.repo = repo
         self._process: subprocess.Popen[bytes] | None = None
         self._trees: dict[str, list[Entry]] = {}
+        self._held = 0
 
     def __enter__(self) -> Objects:
         return self
@@ -177,7 +179,10 @@ class Objects:
             found, kind, data = self.read(oid)
             if kind != "tree":
                 raise MalformedError("ATOM-2009", f"object '{oid}' is a {kind}, not a tree")
-            self._trees[oid] = decode_tree(data, found)
+            self._held += len(self._trees.setdefault(oid, decode_tree(data, found)))
+            if self._held > _MAX_HELD:
+                self._trees = {oid: self._trees[oid]}
+                self._held = len(self._trees[oid])
         return self._trees[oid]
 
     def _measure(self, oid: str, seen: dict[str, int], depth: int = 0) -> int:
@@ -324,3 +329,20 @@ def _write_node(repo: Repo, node: _Node, durable: bool) -> Oid:
         for name, child in node.items()
     ]
     return write_loose(repo, "tree", encode_tree(entries), durable=durable)
+
+
+def graft(repo: Repo, objects: Objects, tree: Oid | None, files: Mapping[str, Oid]) -> Oid:
+    """Write the tree that is `tree` with plain files (path -> blob) put in; only the directories on their paths are rewritten."""
+    entries = {name: (mode, name, oid) for mode, name, oid in objects.tree(tree)} if tree else {}
+    deeper: dict[str, dict[str, Oid]] = {}
+    for path, blob in files.items():
+        first, slash, rest = path.partition("/")
+        if slash:
+            deeper.setdefault(first, {})[rest] = blob
+        else:
+            entries[path.encode()] = (MODE_FILE, path.encode(), blob)
+    for name, inside in deeper.items():
+        old = entries.get(name.encode())
+        below = graft(repo, objects, old[2] if old and old[0] == MODE_TREE else None, inside)
+        entries[name.encode()] = (MODE_TREE, name.encode(), below)
+    return write_loose(repo, "tree", encode_tree(entries.values()))

@@ -6,6 +6,7 @@ What kind of failure git had is found out by looking, never by reading its messa
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -190,6 +191,17 @@ def is_shallow(repo: Repo) -> bool:
     return proc.check(["git", "rev-parse", "--is-shallow-repository"], env=repo.env).strip() == b"true"
 
 
+def is_ancestor(repo: Repo, old: Oid, new: Oid) -> bool:
+    """Whether `old` is `new` or reached from it along parents."""
+    return proc.run(["git", "merge-base", "--is-ancestor", old, new], env=repo.env).status == 0
+
+
+def merge_base(repo: Repo, one: Oid, other: Oid) -> Oid | None:
+    """The newest commit both reach, or None."""
+    words = proc.run(["git", "merge-base", one, other], env=repo.env).out.decode().split()
+    return Oid.parse(words[0]) if words else None
+
+
 def is_dirty(repo: Repo, paths: list[str]) -> bool:
     """Whether the work tree differs from HEAD below these paths (relative to the work tree)."""
     if repo.work_tree is None:
@@ -243,22 +255,22 @@ _STORE_SETTINGS = (
 def _make_store(path: str, host: Host) -> None:
     """Make the store beside its place and move it there: it exists wholly or not at all; losing the race is fine."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    import shutil
-    import tempfile
-
     env = proc.clean_env(host.environ)
-    made = tempfile.mkdtemp(prefix=".store-", dir=os.path.dirname(path))
+    made = os.path.join(os.path.dirname(path), f".store-{os.getpid()}-{time.monotonic_ns()}")
+    os.mkdir(made, 0o700)
     try:
         proc.check(["git", "init", "--quiet", "--bare", "--template=", "--object-format=sha1", made], env=env)
         with open(os.path.join(made, "config"), "a", encoding="utf-8") as config:
             for key, value in _STORE_SETTINGS:
                 section, name = key.split(".")
                 config.write(f"[{section}]\n\t{name} = {value}\n")
-        os.chmod(made, 0o700)
         try:
             os.rename(made, path)
         except OSError:
             if not os.path.exists(os.path.join(path, "HEAD")):
                 raise
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        if os.path.exists(made):
+            import shutil
+
+            shutil.rmtree(made, ignore_errors=True)

@@ -45,14 +45,7 @@ def open_envelope(data: bytes, keys: Collection[PublicKey], payload_type: str = 
 
     Raises MalformedError ATOM-1003 for what is no envelope, RefusedError ATOM-3004 (no accepted key) or ATOM-3002 (bad signature).
     """
-    value = canon.decode(data)
-    try:
-        kind, payload = value["payloadType"], base64.b64decode(value["payload"], validate=True)
-        rows = [(row["keyid"], base64.b64decode(row["sig"], validate=True)) for row in value["signatures"]]
-        if set(value) != {"payload", "payloadType", "signatures"} or not isinstance(kind, str) or not rows:
-            raise KeyError
-    except (KeyError, TypeError, ValueError, binascii.Error):
-        raise MalformedError("ATOM-1003", "this is not a DSSE envelope") from None
+    kind, payload, rows = _parts(data)
     if payload_type and kind != payload_type:
         raise RefusedError("ATOM-3003", f"the envelope is of type '{kind}', not '{payload_type}'")
     known = {key.fingerprint: key for key in keys}
@@ -69,3 +62,23 @@ def open_envelope(data: bytes, keys: Collection[PublicKey], payload_type: str = 
     raise RefusedError(
         "ATOM-3004", "the envelope is signed by no accepted key", note=", ".join(str(row[0]) for row in rows)
     )
+
+
+def _parts(data: bytes) -> tuple[str, bytes, list[tuple[str, bytes]]]:
+    """Type, payload and signatures (key id, bytes) of an envelope; raises MalformedError ATOM-1003."""
+    value = canon.decode(data)
+    try:
+        kind, payload = value["payloadType"], base64.b64decode(value["payload"], validate=True)
+        rows = [(row["keyid"], base64.b64decode(row["sig"], validate=True)) for row in value["signatures"]]
+    except (KeyError, TypeError, ValueError, binascii.Error):
+        raise _malformed() from None
+    sound = set(value) == {"payload", "payloadType", "signatures"} and all(
+        set(r) == {"keyid", "sig"} for r in value["signatures"]
+    )
+    if not sound or not rows or not isinstance(kind, str):
+        raise _malformed()
+    return kind, payload, rows
+
+
+def _malformed() -> MalformedError:
+    return MalformedError("ATOM-1003", "this is not a DSSE envelope")

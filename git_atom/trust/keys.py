@@ -38,7 +38,7 @@ class Signer:
 
     def sign(self, namespace: str, message: bytes) -> bytes:
         """An armored SSHSIG over a message; raises UnavailableError ATOM-3007 when the key cannot be used now."""
-        raise NotImplementedError
+        raise RefusedError("ATOM-3006", "this key does not sign", note=namespace)
 
     def sign_raw(self, message: bytes) -> bytes:
         """Bare Ed25519 signature bytes; only the builder key does this."""

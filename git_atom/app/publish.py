@@ -1,0 +1,336 @@
+"""`git atom init` and `git atom publish`: objects first, then tag refs, the log last, each by compare-and-swap."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from git_atom.app.sets import OwnSet, Shown, digests_of, own_set, shown, trust_add, verify_own
+from git_atom.app.syncing import conflict, keep_own, push_set, sync
+from git_atom.atom import objects as making
+from git_atom.atom import source as sources
+from git_atom.atom.objects import Bench, Draft
+from git_atom.atom.source import Source
+from git_atom.core import refnames
+from git_atom.core.digest import Digest, Oid
+from git_atom.core.host import Host
+from git_atom.core.lock import Lock
+from git_atom.core.name import skeleton
+from git_atom.core.statements import Charter, Release, check_directory
+from git_atom.errors import CannotError, ConflictError, MalformedError, RefusedError
+from git_atom.git import config, refs, remote
+from git_atom.git import repo as repos
+from git_atom.git.objects import Objects, oid_of, write_loose
+from git_atom.git.refs import Change
+from git_atom.git.repo import Repo
+from git_atom.trust import log as logs
+from git_atom.trust.keys import Signer, user_key
+from git_atom.trust.publickey import parse
+
+_TRIES = 8
+
+
+class Founded(NamedTuple):
+    """What `init` did. how: `founded`, `joined` or `already`; trust: whether the anchor was added to the user's own trust."""
+
+    how: str
+    set: Shown
+    head: Oid
+    trust: bool
+
+
+class Published(NamedTuple):
+    """One atom of a publication. how: `published`, or `unchanged` when the same content was published before."""
+
+    how: str
+    name: str
+    version: str
+    path: str
+    commit: str
+    tree: Digest
+    ref: str
+
+
+class Report(NamedTuple):
+    """What `publish` did, or with dry run would do. dirty: paths with uncommitted changes; pushed: where to, or empty."""
+
+    anchor: Digest
+    atoms: tuple[Published, ...]
+    revision: Oid
+    dirty: bool
+    pushed: str
+
+
+@contextmanager
+def one_at_a_time(repo: Repo) -> Iterator[None]:
+    """Hold other publishers on this machine off this repository; the lock dies with its process."""
+    with open(os.path.join(repo.git_dir, "atoms-publish.lock"), "a", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def init(host: Host) -> Founded:
+    """Join the set that the default remote has, or found one. A second call changes nothing.
+
+    Raises CannotError ATOM-2003, 2006, 2007, 3005 and UnavailableError ATOM-2011 when the remote cannot be asked.
+    """
+    repo = repos.discover(host.cwd, host.environ)
+    head = repos.head_commit(repo)
+    with one_at_a_time(repo), Objects(repo) as objects:
+        digests = digests_of(host, objects)
+        old = refs.get(repo, refnames.LOG)
+        if old is not None:
+            log = verify_own(host, objects, digests, old).value
+            return Founded("already", shown(log, "here"), log.head, _own(host, repo, log.charter, log.anchor))
+        name = remote.default(repo)
+        joined = keep_own(host, repo, objects, digests, remote.url_of(repo, name)) if name else None
+        if joined is not None and name is not None:
+            trust = _own(host, repo, joined.charter, joined.anchor)
+            return Founded("joined", shown(joined, name), joined.head, trust)
+        root = repos.root_commit(repo, head)
+        signer = user_key(host, repo)
+        bench = Bench(repo, objects, digests, signer, config.identity(repo))
+        charter = Charter(None, secrets.token_hex(32), (signer.public,), None, root, 0, 1)
+        draft = making.found(bench, charter)
+        verified = logs.verify(objects, digests, _written(draft), anchor=draft.anchor)
+        refs.update(repo, [Change(refnames.LOG, verified.value.head, None)], "git atom init")
+        digests.remember(verified.value.tree)
+        return Founded("founded", shown(verified.value, "here"), verified.value.head, trust_add(host, draft.anchor))
+
+
+def _own(host: Host, repo: Repo, charter: Charter, anchor: Digest) -> bool:
+    """Trust a set that the user's own key owns; whether that was new."""
+    try:
+        key = user_key(host, repo).key
+    except (CannotError, RefusedError):
+        return False
+    return key in {parse(line) for line in charter.owners} and trust_add(host, anchor)
+
+
+def publish(
+    host: Host,
+    paths: Sequence[str],
+    *,
+    everything: bool = False,
+    rev: str = "HEAD",
+    push: str = "",
+    dry_run: bool = False,
+) -> Report:
+    """Publish atoms of a committed revision, all or none; with `push`, send them to a remote in one atomic push.
+
+    The same content again changes nothing. Raises ConflictError ATOM-8007 for other content under a published version.
+    """
+    repo = repos.discover(host.cwd, host.environ)
+    commit = repos.commit_of(repo, rev)
+    target = remote.url_of(repo, push) if push else ""
+    for attempt in range(_TRIES):
+        with one_at_a_time(repo), own_set(host) as own:
+            found = read_sources(own, commit, _paths(host, repo, paths), everything)
+            dirty = rev == "HEAD" and repos.is_dirty(repo, [s.path for s in found])
+            if target and not dry_run:
+                own = sync(host, own, target)
+            try:
+                atoms = _publish(host, own, found, dry_run)
+            except ConflictError as error:
+                if error.code != "ATOM-2010" or attempt == _TRIES - 1:
+                    raise
+                continue
+            done = Report(own.log.value.anchor, atoms, commit, dirty, push if not dry_run else "")
+            if not target or dry_run or push_set(host, own, target):
+                return done
+        time.sleep(0.05 * (attempt + 1) + secrets.randbelow(100) / 1000)
+    raise ConflictError(
+        "ATOM-2010", f"the set at '{push}' moved each time it was pushed to", hint="run the same command again"
+    )
+
+
+def _paths(host: Host, repo: Repo, paths: Sequence[str]) -> list[str]:
+    """Directories as the user wrote them, made relative to the root of the repository."""
+    top = os.path.realpath(repo.work_tree) if repo.work_tree else ""
+    out = []
+    for path in paths or ["."]:
+        if not top:
+            out.append(check_directory(path.rstrip("/") or "."))
+            continue
+        inside = os.path.relpath(os.path.realpath(os.path.join(host.cwd, path)), top)
+        if inside.split("/")[0] == "..":
+            raise CannotError("ATOM-8001", f"'{path}' is outside the repository '{top}'")
+        out.append(check_directory(inside))
+    return out
+
+
+def read_sources(own: OwnSet, commit: Oid, paths: Sequence[str], everything: bool) -> list[Source]:
+    """The atoms of a revision that are meant, each name once. Raises MalformedError ATOM-8008."""
+    root = own.objects.commit_tree(commit)
+    chosen = sources.directories(own.objects, root) if everything else list(dict.fromkeys(paths))
+    if not chosen:
+        raise CannotError(
+            "ATOM-8002",
+            f"revision {commit[:12]} holds no atom.toml",
+            hint="git atom new <dir>, then git add and git commit",
+        )
+    found = [sources.read(own.objects, commit, root, path) for path in chosen]
+    seen: dict[str, Source] = {}
+    for one in found:
+        if (other := seen.setdefault(skeleton(one.name), one)) is not one:
+            raise MalformedError(
+                "ATOM-8008",
+                f"'{one.path}' and '{other.path}' are both named '{one.name}'",
+                note="" if one.name == other.name else f"'{other.name}' looks like '{one.name}'",
+                hint="give one of them another id in its atom.toml",
+            )
+    return found
+
+
+def _publish(host: Host, own: OwnSet, found: Sequence[Source], dry_run: bool) -> tuple[Published, ...]:
+    """Publish into the own repository; every check comes before the first object is written."""
+    log = own.log.value
+    done: dict[str, Published] = {}
+    fresh: list[Source] = []
+    repair: list[Change] = []
+    for one in found:
+        held = logs.release(own.objects, own.log, one.name, one.version)
+        if held is None:
+            fresh.append(one)
+            continue
+        release, tag = held[0].value, held[1]
+        if release.tree != one.digest:
+            raise conflict(one.name, one.version, release.tree, one.digest)
+        ref = refnames.atom_ref(one.name, one.version)
+        done[one.name] = _row("unchanged", release, ref)
+        repair += [] if dry_run else _repaired(own.repo, ref, tag, release, one.tree)
+    for one in fresh:
+        _check_lock(own, one, fresh)
+    if repair:
+        refs.update(own.repo, repair, "git atom publish: repaired from the log")
+    if fresh:
+        releases = _write(host, own, fresh, dry_run)
+        done |= {r.name: _row("published", r, refnames.atom_ref(r.name, r.version)) for r in releases}
+    own.digests.remember(log.tree)
+    return tuple(done[one.name] for one in found)
+
+
+def _row(how: str, release: Release, ref: str) -> Published:
+    return Published(how, release.name, release.version, release.path, release.commit, release.tree, ref)
+
+
+def _repaired(repo: Repo, ref: str, tag: bytes, release: Release, tree: Oid) -> list[Change]:
+    """What puts a version's ref back to the tag that the log holds; its commit is the same wherever it is made."""
+    want = oid_of("tag", tag, repo.object_format)
+    now = refs.get(repo, ref)
+    if now == want:
+        return []
+    made = making.atom_commit(tree, release.id, release.origin, release.path, release.name, release.version)
+    if write_loose(repo, "commit", made) != release.commit:
+        return []  # another tree object of the same content: left to whoever has it
+    return [Change(ref, write_loose(repo, "tag", tag), now)]
+
+
+def _check_lock(own: OwnSet, one: Source, fresh: Sequence[Source]) -> None:
+    """What an atom needs of its own set must be published, or be published now, with the very content its lock names."""
+    for atom in (one.lock or Lock()).atoms:
+        if atom.set:
+            continue
+        held = logs.release(own.objects, own.log, atom.name, str(atom.version))
+        trees = (
+            [held[0].value.tree]
+            if held
+            else [s.digest for s in fresh if (s.name, s.version) == (atom.name, str(atom.version))]
+        )
+        where = "atom.lock" if one.path == "." else f"{one.path}/atom.lock"
+        if not trees:
+            raise CannotError(
+                "ATOM-8009",
+                f"'{one.name}' needs '{atom.name} {atom.version}', which is not published",
+                where=where,
+                hint="publish it first or together, git atom publish --all",
+            )
+        if atom.tree not in trees:
+            raise ConflictError(
+                "ATOM-8016",
+                f"'{one.name}' is locked to other content of '{atom.name} {atom.version}' than the published",
+                where=where,
+                note=f"locked    {atom.tree}\npublished {trees[0]}",
+                hint=f"raise the version of '{atom.name}', or undo its change; then git atom lock",
+            )
+
+
+def _write(host: Host, own: OwnSet, fresh: Sequence[Source], dry_run: bool) -> list[Release]:
+    repo, log = own.repo, own.log.value
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    person = config.identity(repo)
+    releases = [_release(own, one, now, dry_run) for one in fresh]
+    if dry_run:
+        return releases
+    bench = Bench(repo, own.objects, own.digests, user_key(host, repo), person)
+    _check_may_publish(own, bench.signer, releases)
+    subs = [_sub(repo, own.objects, sub.object) for one in fresh for sub in (one.lock or Lock()).subs]
+    tags = {(r.name, r.version): making.release_tag(r, bench) for r in releases}
+    head = extend(bench, own, tags)
+    verified = logs.verify(own.objects, own.digests, head, floor=own.log)
+    changes = [
+        Change(ref, write_loose(repo, "tag", tag), refs.get(repo, ref))
+        for (name, version), tag in tags.items()
+        for ref in [refnames.atom_ref(name, version)]
+    ]
+    refs.update(repo, list({c.ref: c for c in subs if c.old != c.new}.values()) + changes, "git atom publish")
+    refs.update(repo, [Change(refnames.LOG, verified.value.head, log.head)], "git atom publish")
+    own.digests.remember(verified.value.tree)
+    return releases
+
+
+def _release(own: OwnSet, one: Source, now: str, dry_run: bool) -> Release:
+    log = own.log.value
+    check_directory(one.path)
+    identifier = making.identifier(log.charter, one.name)
+    raw = making.atom_commit(one.tree, identifier, one.commit, one.path, one.name, one.version)
+    commit = oid_of("commit", raw, own.repo.object_format) if dry_run else write_loose(own.repo, "commit", raw)
+    return Release(
+        log.anchor, commit, identifier, one.manifest_digest, one.name, one.commit, one.path,
+        logs.newest(own.objects, log.tree, one.name), now, one.digest, one.version,
+    )  # fmt: skip
+
+
+def _check_may_publish(own: OwnSet, signer: Signer, releases: Sequence[Release]) -> None:
+    """Say by name what the user's key may not do, before anything is written."""
+    log = own.log.value
+    owners = {parse(line) for line in log.charter.owners}
+    for release in releases:
+        claim = logs.claim_of(own.objects, log, release.name)
+        allowed = owners if claim is None else {parse(line) for line in claim.keys}
+        if signer.key not in allowed:
+            what = "claim" if claim is None else "publish"
+            raise RefusedError(
+                "ATOM-8017",
+                f"your key may not {what} '{release.name}' in this set",
+                note=f"your key {signer.fingerprint}\n"
+                + "\n".join(f"allowed  {k.fingerprint}" for k in sorted(allowed)),
+                hint="sign with an allowed key (user.signingKey), or ask an owner of the set",
+            )
+
+
+def _sub(repo: Repo, objects: Objects, thing: Oid) -> Change:
+    kind = objects.read(thing)[1]
+    ref = refnames.sub_ref(thing)
+    return Change(ref, making.sub_commit(repo, thing, kind), refs.get(repo, ref))
+
+
+def extend(bench: Bench, own: OwnSet, tags: dict[tuple[str, str], bytes]) -> Oid:
+    """Write the entries that bring these releases: a claim of the names that have none, then the publication."""
+    log = own.log.value
+    draft = Draft(log.anchor, log.head, log.tree, log.seq, log.message)
+    unclaimed = sorted({name for name, _ in tags if logs.claim_of(own.objects, log, name) is None})
+    if unclaimed:
+        draft = making.claim(bench, draft, unclaimed)
+    return _written(making.publish(bench, draft, tags))
+
+
+def _written(draft: Draft) -> Oid:
+    if draft.head is None:
+        raise CannotError("ATOM-8006", "this repository has no set of atoms yet", hint="git atom init")
+    return draft.head

@@ -1,0 +1,200 @@
+"""Keeping the own set and a remote's in step: joining, reconciling when both went on, and pushing all or nothing."""
+
+from __future__ import annotations
+
+from git_atom.app.sets import OwnSet, floor_of, remember_mirror
+from git_atom.atom import objects as making
+from git_atom.atom.objects import Bench, Draft
+from git_atom.core import lock as locks
+from git_atom.core import refnames, uri
+from git_atom.core.digest import Digest, Oid
+from git_atom.core.host import Host
+from git_atom.core.statements import Release, read_tag
+from git_atom.errors import ConflictError, UnavailableError
+from git_atom.git import config, refs, remote
+from git_atom.git import repo as repos
+from git_atom.git.digests import TreeDigests
+from git_atom.git.objects import Objects, write_loose
+from git_atom.git.refs import Change
+from git_atom.git.remote import Update
+from git_atom.git.repo import Repo
+from git_atom.trust import log as logs
+from git_atom.trust.keys import user_key
+from git_atom.trust.log import Log
+from git_atom.trust.objects import split_tag
+from git_atom.trust.verified import Verified
+
+_INCOMING = "refs/incoming/log"
+
+
+def conflict(name: str, version: str, old: Digest, new: Digest) -> ConflictError:
+    """The error for other content under a published version."""
+    return ConflictError(
+        "ATOM-8007",
+        f"'{name} {version}' is published with other content",
+        note=f"published {old}\nhere      {new}",
+        hint="raise the version in atom.toml; a published version never changes",
+    )
+
+
+def keep_own(host: Host, repo: Repo, objects: Objects, digests: TreeDigests, url: str) -> Log | None:
+    """Join the set a remote has: verify its log and make it the repository's own; None when the remote has none."""
+    with remote.Incoming(repo) as incoming:
+        head = incoming.fetch(url, {refnames.LOG: _INCOMING}).get(refnames.LOG)
+        if head is None:
+            return None
+        with Objects(incoming.repo) as inside:
+            anchor = logs.claimed_anchor(inside, head)
+            log = logs.verify(inside, TreeDigests(inside, None), head, anchor=anchor)
+        incoming.accept()
+    refs.update(repo, [Change(refnames.LOG, head, None)], "git atom init: joined")
+    raise_floor(host, repo, log, url)
+    return log.value
+
+
+def raise_floor(host: Host, repo: Repo, log: Verified[Log], url: str) -> None:
+    """Remember in the store the newest head a remote accepted: nobody may show an older one from now on.
+
+    The store is of one object format; a set in another one is remembered by its own repository alone.
+    """
+    store = repos.store(host)
+    ref = refnames.set_log(log.value.anchor)
+    old = refs.get(store, ref)
+    if old == log.value.head or repo.object_format != store.object_format:
+        return
+    if store.git_dir != repo.git_dir:
+        remote.copy(repo, store, [log.value.head])
+    if old is not None and not repos.is_ancestor(store, old, log.value.head):
+        return
+    refs.update(store, [Change(ref, log.value.head, old)], "git atom: accepted by a remote")
+    remember_mirror(host, log.value.anchor, url)
+
+
+def sync(host: Host, own: OwnSet, url: str) -> OwnSet:
+    """Bring what the remote's log has and ours has not; where both went on, ours is put on top of theirs and signed anew.
+
+    Raises what log verification raises, ConflictError ATOM-8007 when both published one version with different content.
+    """
+    repo, mine = own.repo, own.log.value
+    with remote.Incoming(repo) as incoming:
+        head = incoming.fetch(url, {refnames.LOG: _INCOMING}).get(refnames.LOG)
+        if head is None or head == mine.head:
+            return own
+        with Objects(incoming.repo) as inside:
+            store = repos.store(host)
+            floor = floor_of(store, inside, mine.anchor)[1] if inside.get(_floor_head(store, mine.anchor)) else None
+            theirs = logs.verify(inside, TreeDigests(inside, None), head, anchor=mine.anchor, floor=floor)
+        if repos.is_ancestor(incoming.repo, head, mine.head):
+            return own
+        incoming.accept()
+    ahead = repos.is_ancestor(repo, mine.head, head)
+    log = theirs if ahead else _rebase(host, own, theirs)
+    refs.update(repo, [Change(refnames.LOG, log.value.head, mine.head)], "git atom: brought up to the remote")
+    return own._replace(log=log)
+
+
+def _floor_head(store: Repo, anchor: Digest) -> str:
+    return refs.get(store, refnames.set_log(anchor)) or "0" * store.oid_length
+
+
+def _rebase(host: Host, own: OwnSet, theirs: Verified[Log]) -> Verified[Log]:
+    """Our entries that they have not, put on top of theirs; tags keep their bytes unless what they name as predecessor changed."""
+    objects, mine, base = own.objects, own.log.value, theirs.value
+    fork = repos.merge_base(own.repo, mine.head, base.head)
+    if fork is None:
+        raise ConflictError(
+            "ATOM-2010",
+            "the remote's log and this repository's have no entry in common",
+            hint="git for-each-ref refs/atoms-log/, and compare with the remote's",
+        )
+    bench = Bench(own.repo, objects, own.digests, user_key(host, own.repo), config.identity(own.repo))
+    draft = Draft(base.anchor, base.head, base.tree, base.seq, base.message)
+    changes: list[Change] = []
+    for entry in logs.entries(objects, mine.head, fork):
+        if entry.kind != "publish":
+            continue
+        tags: dict[tuple[str, str], bytes] = {}
+        for name, version in entry.items:
+            if (tag := _carried(bench, own, theirs, draft, name, version)) is not None:
+                tags[name, version] = tag
+                ref = refnames.atom_ref(name, version)
+                changes.append(Change(ref, write_loose(own.repo, "tag", tag), refs.get(own.repo, ref)))
+        unclaimed = sorted({n for n, _ in tags if logs.claim_in(objects, draft.tree or base.tree, n) is None})
+        draft = making.claim(bench, draft, unclaimed) if unclaimed else draft
+        draft = making.publish(bench, draft, tags) if tags else draft
+    done = logs.verify(objects, own.digests, draft.head or base.head, floor=theirs)
+    refs.update(own.repo, [c for c in changes if c.new != c.old], "git atom publish: after the remote's")
+    return done
+
+
+def _carried(bench: Bench, own: OwnSet, theirs: Verified[Log], draft: Draft, name: str, version: str) -> bytes | None:
+    """The tag of one of our releases as it goes on top of theirs; None when they published the same content."""
+    held = logs.release(own.objects, own.log, name, version)
+    there = logs.release(own.objects, theirs, name, version)
+    if held is None:
+        return None
+    release: Release = held[0].value
+    if there is not None:
+        if there[0].value.tree != release.tree:
+            raise conflict(name, version, there[0].value.tree, release.tree)
+        return None
+    previous = logs.newest(own.objects, draft.tree or theirs.value.tree, name)
+    return held[1] if previous == release.previous else making.release_tag(release._replace(previous=previous), bench)
+
+
+def push_set(host: Host, own: OwnSet, url: str) -> bool:
+    """Push the own log with the tags and sub-atoms the remote has not, all or nothing; False when the remote moved meanwhile.
+
+    What the remote has is read again afterwards. Raises RefusedError ATOM-2012, UnavailableError ATOM-2011 and ATOM-2017.
+    """
+    repo = own.repo
+    head = refs.get(repo, refnames.LOG)
+    log = logs.verify(own.objects, own.digests, head or own.log.value.head, floor=own.log)
+    with remote.Incoming(repo) as incoming:
+        theirs = incoming.fetch(url, {refnames.LOG: _INCOMING}).get(refnames.LOG)
+        if theirs is not None and own.objects.get(theirs) is None:
+            return False
+    updates = _to_push(own, log.value, theirs)
+    if theirs != log.value.head and not remote.push(repo, url, updates):
+        return False
+    with remote.Incoming(repo) as incoming:
+        wanted = {u.ref: f"refs/incoming/{i}/ref" for i, u in enumerate(updates)}
+        now = incoming.fetch(url, wanted)
+    lost = [u.ref for u in updates if now.get(u.ref) != u.new]
+    if lost and not (now.get(refnames.LOG) and lost == [refnames.LOG]):
+        raise UnavailableError(
+            "ATOM-2017",
+            f"'{uri.redact(url)}' accepted the push and does not show it",
+            note=f"'{lost[0]}' is not what was pushed",
+            hint="it is not published; ask whoever runs that server",
+        )
+    raise_floor(host, repo, log, url)
+    return True
+
+
+def _to_push(own: OwnSet, log: Log, theirs: Oid | None) -> list[Update]:
+    """Tags of the versions that the remote's log lacks, the sub-atoms they need, and the log, each from what is expected there."""
+    objects = own.objects
+    there = objects.commit_tree(theirs) if theirs else None
+    files = logs.added(objects, there, log.tree)[0]
+    updates: dict[str, Update] = {}
+    for file in files:
+        parts = file.path.split("/")
+        if parts[3:4] != ["versions"]:
+            continue
+        release = read_tag(split_tag(file.data)[0])
+        ref = refnames.atom_ref(release.name, release.version)
+        tag = refs.get(own.repo, ref) if objects.get(release.commit) else None
+        if tag is None:
+            continue
+        updates[ref] = Update(ref, tag, None)
+        for sub in _subs(objects, release.commit):
+            if (commit := refs.get(own.repo, refnames.sub_ref(sub))) is not None:
+                updates[refnames.sub_ref(sub)] = Update(refnames.sub_ref(sub), commit, None)
+    return [*updates.values(), Update(refnames.LOG, log.head, theirs)]
+
+
+def _subs(objects: Objects, commit: Oid) -> list[Oid]:
+    """The sub-atoms that the lock of an atom names."""
+    found = objects.at(objects.commit_tree(commit), locks.FILE.encode())
+    return [sub.object for sub in locks.parse(objects.read(found[1])[2]).subs] if found else []

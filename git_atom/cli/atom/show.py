@@ -1,0 +1,43 @@
+"""`git atom show`."""
+
+from __future__ import annotations
+
+from git_atom.app.showing import Sight, show
+from git_atom.cli.parser import Ask
+
+
+def run(ask: Ask) -> int:
+    """Show one atom."""
+    sight = show(ask.host, ask["atom"])
+    if ask.out.json:
+        ask.out.document("git-atom-show/1", document(sight))
+        return 0
+    release = sight.release
+    for key, value in (
+        ("name", release.name),
+        ("version", release.version),
+        ("id", release.id),
+        ("anchor", release.anchor),
+        ("tree", release.tree),
+        ("commit", release.commit),
+        ("origin", release.origin),
+        ("path", release.path),
+        ("manifest", release.manifest),
+        ("previous", release.previous or "none"),
+        ("time", release.time),
+        ("signer", sight.signer),
+        *(("mirror", mirror) for mirror in sight.mirrors),
+    ):
+        ask.out.line(f"{key:<9} {value}")
+    if sight.manifest:
+        ask.out.line()
+        for line in sight.manifest.decode(errors="backslashreplace").splitlines():
+            ask.out.line(f"    {line}".rstrip())
+    return 0
+
+
+def document(sight: Sight) -> dict[str, object]:
+    """The fields of the JSON document."""
+    text = sight.manifest.decode(errors="backslashreplace")
+    more = {"signer": sight.signer, "own": sight.own, "mirrors": list(sight.mirrors), "atom-toml": text}
+    return dict(sight.release._asdict()) | more

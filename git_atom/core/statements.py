@@ -1,0 +1,281 @@
+"""The signed texts of a set: charter, claim, release (a tag's payload) and the message of a log entry (design section 4).
+
+Each is canonical JSON that holds all its fields; readers take exactly those fields and nothing else, so a later version of a format
+has another name. Format pages: gitatom-format-log(5), gitatom-format-atom(5).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from git_atom.core import canon
+from git_atom.core.canon import Json
+from git_atom.core.digest import Digest, Oid, of_bytes
+from git_atom.core.name import check_name
+from git_atom.core.version import Version
+from git_atom.errors import MalformedError
+
+CHARTER, CLAIM, RELEASE, ENTRY = "atom-charter/1", "atom-claim/1", "atom-release/1", "atom-log/1"
+MAX_KEYS = 64
+_NONCE = re.compile(r"[0-9a-f]{64}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+
+
+class Charter(NamedTuple):
+    """Who owns a set. The digest of the founding one (seq 0, anchor and previous None) is the set's anchor."""
+
+    anchor: Digest | None
+    nonce: str  # 64 hex digits
+    owners: tuple[str, ...]  # public keys as OpenSSH lines without comment, sorted
+    previous: Digest | None  # digest of the charter this one succeeds
+    root: Oid  # parentless first-parent ancestor of the project's history when the set was founded
+    seq: int
+    threshold: int  # how many distinct owners must sign a statement of the set
+
+    def encode(self) -> bytes:
+        """Canonical bytes; what is signed and digested."""
+        return canon.encode({"format": CHARTER} | self._asdict())
+
+    @classmethod
+    def decode(cls, data: bytes) -> Charter:
+        """Inverse of encode; raises MalformedError ATOM-1030."""
+        row = _fields(data, CHARTER, cls._fields)
+        made = cls(
+            _digest(row, "anchor", optional=True),
+            _text(row, "nonce", _NONCE),
+            _keys(row, "owners"),
+            _digest(row, "previous", optional=True),
+            Oid.parse(_text(row, "root"), CHARTER),
+            _count(row, "seq"),
+            _count(row, "threshold"),
+        )
+        _threshold(made.owners, made.threshold, CHARTER)
+        if (made.seq == 0) != (made.anchor is None) or (made.seq == 0) != (made.previous is None):
+            raise bad(CHARTER, "only the founding charter has no anchor and no predecessor")
+        return made
+
+
+class Claim(NamedTuple):
+    """Which keys may publish one name of a set."""
+
+    anchor: Digest
+    keys: tuple[str, ...]
+    name: str
+    previous: Digest | None  # digest of the claim this one succeeds
+    seq: int
+    threshold: int
+
+    def encode(self) -> bytes:
+        """Canonical bytes; what is signed and digested."""
+        return canon.encode({"format": CLAIM} | self._asdict())
+
+    @classmethod
+    def decode(cls, data: bytes) -> Claim:
+        """Inverse of encode; raises MalformedError ATOM-1030, or ATOM-1010 for the name."""
+        row = _fields(data, CLAIM, cls._fields)
+        made = cls(
+            _must(_digest(row, "anchor"), CLAIM),
+            _keys(row, "keys"),
+            check_name(_text(row, "name"), CLAIM, exact=True),
+            _digest(row, "previous", optional=True),
+            _count(row, "seq"),
+            _count(row, "threshold"),
+        )
+        _threshold(made.keys, made.threshold, CLAIM)
+        if (made.seq == 0) != (made.previous is None):
+            raise bad(CLAIM, "only the first claim of a name has no predecessor")
+        return made
+
+
+class Release(NamedTuple):
+    """What the tag of one published version says."""
+
+    anchor: Digest
+    commit: Oid  # the atom commit
+    id: str  # atom id
+    manifest: Digest  # of the bytes of atom.toml
+    name: str
+    origin: Oid  # the source commit it was published from
+    path: str  # directory in that commit, `.` for its root
+    previous: str | None  # version released before it under this name, in log order
+    time: str  # UTC, informational
+    tree: Digest
+    version: str
+
+    def encode(self) -> bytes:
+        """The tag's message: type line, empty line, canonical JSON, newline."""
+        return RELEASE.encode() + b"\n\n" + canon.encode(self._asdict()) + b"\n"
+
+    @classmethod
+    def decode(cls, message: bytes) -> Release:
+        """Inverse of encode; raises MalformedError ATOM-1030."""
+        body = _after_line(message, RELEASE, RELEASE)
+        row = _row(canon.decode(body), RELEASE, cls._fields)
+        previous = row["previous"]
+        made = cls(
+            _must(_digest(row, "anchor"), RELEASE),
+            Oid.parse(_text(row, "commit"), RELEASE),
+            _text(row, "id"),
+            _must(_digest(row, "manifest"), RELEASE),
+            check_name(_text(row, "name"), RELEASE, exact=True),
+            Oid.parse(_text(row, "origin"), RELEASE),
+            _text(row, "path"),
+            None if previous is None else str(Version.parse(_text(row, "previous"), RELEASE)),
+            _text(row, "time", _TIME),
+            _must(_digest(row, "tree"), RELEASE),
+            str(Version.parse(_text(row, "version"), RELEASE)),
+        )
+        check_directory(made.path)
+        return made
+
+
+class Entry(NamedTuple):
+    """The message of one commit of a log. items: what it is about, sorted: [name, version] for a publication, [name] for a claim."""
+
+    anchor: Digest
+    items: tuple[tuple[str, ...], ...]
+    kind: str
+    previous: Digest | None  # digest of the whole message of the parent
+    seq: int
+    tree: Digest  # tree digest of this commit's tree
+
+    @property
+    def line(self) -> str:
+        """The first line, for people reading the log."""
+        if not self.items:
+            return f"{ENTRY} {self.kind}"
+        what = " ".join(self.items[0]) if len(self.items) == 1 else f"{len(self.items)} names"
+        return f"{ENTRY} {self.kind} {what}"
+
+    def encode(self) -> bytes:
+        """The commit message: line, empty line, canonical JSON, newline."""
+        return self.line.encode() + b"\n\n" + canon.encode(self._asdict()) + b"\n"
+
+    @classmethod
+    def decode(cls, message: bytes) -> Entry:
+        """Inverse of encode; raises MalformedError ATOM-1030."""
+        first, _, rest = message.partition(b"\n\n")
+        if not first.startswith(ENTRY.encode() + b" ") or not rest.endswith(b"\n"):
+            raise bad(ENTRY, f"it does not begin with '{ENTRY} '")
+        row = _row(canon.decode(rest[:-1]), ENTRY, cls._fields)
+        items = row["items"]
+        if not isinstance(items, list) or not all(
+            isinstance(i, list) and i and all(isinstance(t, str) for t in i) for i in items
+        ):
+            raise bad(ENTRY, "'items' is not a list of lists of text")
+        made = cls(
+            _must(_digest(row, "anchor"), ENTRY),
+            tuple(tuple(i) for i in items),
+            _text(row, "kind"),
+            _digest(row, "previous", optional=True),
+            _count(row, "seq"),
+            _must(_digest(row, "tree"), ENTRY),
+        )
+        if made.encode() != message or tuple(sorted(set(made.items))) != made.items:
+            raise bad(ENTRY, "it is not in the form this entry is written in")
+        return made
+
+
+def tag_head(release: Release, tagger: str) -> bytes:
+    """The bytes of a release's tag object up to its signature; tagger is `Name <email> seconds zone`."""
+    head = f"object {release.commit}\ntype commit\ntag {release.name}/{release.version}\ntagger {tagger}\n\n"
+    return head.encode() + release.encode()
+
+
+def read_tag(payload: bytes) -> Release:
+    """The release in a tag object without its signature; header and payload must agree. Raises MalformedError ATOM-1030."""
+    head, _, message = payload.partition(b"\n\n")
+    release = Release.decode(message)
+    lines = head.split(b"\n")
+    want = [f"object {release.commit}", "type commit", f"tag {release.name}/{release.version}"]
+    if [line.decode(errors="replace") for line in lines[:3]] != want:
+        raise bad(RELEASE, "the tag's own fields and its payload do not agree")
+    if len(lines) != 4 or not lines[3].startswith(b"tagger "):
+        raise bad(RELEASE, "the tag has fields it should not have")
+    return release
+
+
+def check_directory(path: str) -> str:
+    """The path of an atom in its repository when it is one: `.`, or relative, without empty or dot parts or control characters."""
+    parts = path.split("/")
+    if path != "." and (
+        any(p in ("", ".", "..") for p in parts) or any(ord(c) < 32 or ord(c) == 127 for c in path) or len(path) > 4096
+    ):
+        raise bad(RELEASE, f"'{path[:200]}' is not the path of a directory")
+    return path
+
+
+def shard(name: str) -> str:
+    """The folder of a name below `names/` in a log's tree: the first two hex digits of the BLAKE3 of its UTF-8 bytes."""
+    return of_bytes(name.encode()).hex[:2]
+
+
+def name_folder(name: str) -> str:
+    """Where a name's claims and versions lie in a log's tree."""
+    return f"names/{shard(name)}/{name}"
+
+
+def bad(what: str, why: str) -> MalformedError:
+    """The error for signed text that is not what it says it is."""
+    return MalformedError("ATOM-1030", f"'{what}' statement is malformed", note=why)
+
+
+def _after_line(message: bytes, line: str, what: str) -> bytes:
+    first, _, rest = message.partition(b"\n\n")
+    if first != line.encode() or not rest.endswith(b"\n"):
+        raise bad(what, f"its first line is not '{line}'")
+    return rest[:-1]
+
+
+def _fields(data: bytes, form: str, names: tuple[str, ...]) -> dict[str, Json]:
+    row = _row(canon.decode(data), form, ("format", *names))
+    if row["format"] != form:
+        raise bad(form, "its format is another one")
+    return row
+
+
+def _row(value: Json, form: str, names: tuple[str, ...]) -> dict[str, Json]:
+    if not isinstance(value, dict) or set(value) != set(names):
+        raise bad(form, f"its fields are not exactly {', '.join(names)}")
+    return value
+
+
+def _text(row: dict[str, Json], key: str, pattern: re.Pattern[str] | None = None) -> str:
+    value = row[key]
+    if not isinstance(value, str) or (pattern is not None and not pattern.fullmatch(value)):
+        raise bad("signed", f"field '{key}' is not of its form")
+    return value
+
+
+def _count(row: dict[str, Json], key: str) -> int:
+    value = row[key]
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise bad("signed", f"field '{key}' is not a count")
+    return value
+
+
+def _digest(row: dict[str, Json], key: str, optional: bool = False) -> Digest | None:
+    if optional and row[key] is None:
+        return None
+    return Digest.parse(_text(row, key), "signed statement")
+
+
+def _must(value: Digest | None, what: str) -> Digest:
+    if value is None:
+        raise bad(what, "a digest is missing")
+    return value
+
+
+def _keys(row: dict[str, Json], key: str) -> tuple[str, ...]:
+    value = row[key]
+    if not isinstance(value, list) or not all(isinstance(k, str) for k in value) or not 0 < len(value) <= MAX_KEYS:
+        raise bad("signed", f"field '{key}' is not a list of 1 to {MAX_KEYS} keys")
+    if sorted(set(value)) != value or any(len(k.split()) != 2 or " ".join(k.split()) != k for k in value):
+        raise bad("signed", f"the keys in '{key}' are not sorted, distinct and without comments")
+    return tuple(value)
+
+
+def _threshold(keys: tuple[str, ...], threshold: int, what: str) -> None:
+    if not 1 <= threshold <= len(keys):
+        raise bad(what, f"the threshold is {threshold}, and there are {len(keys)} keys")

@@ -1,0 +1,198 @@
+"""Other repositories: fetching into quarantine, and pushing all or nothing. Transport is git's own.
+
+What is fetched lies in a repository of its own, with the receiving one as its alternate, until somebody has judged it; only then do
+its packs move over, and only after that may refs name it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from git_atom.core import uri
+from git_atom.core.digest import Oid
+from git_atom.errors import RefusedError, UnavailableError
+from git_atom.git import config, proc
+from git_atom.git.refs import listing
+from git_atom.git.repo import Repo
+
+PROTOCOLS = "file:git:http:https:ssh"
+_STALE = 24 * 3600  # seconds after which a quarantine is that of a process that died
+
+
+class Update(NamedTuple):
+    """One ref to push: what it shall be, and what the other side must have now (None: no such ref)."""
+
+    ref: str
+    new: Oid
+    expect: Oid | None
+
+
+def default(repo: Repo) -> str | None:
+    """Name of the remote git itself would push to: of the current branch, else `origin`, else the only one, else None."""
+    names = proc.check(["git", "remote"], env=repo.env).decode(errors="replace").split()
+    head = (
+        proc.run(["git", "symbolic-ref", "--quiet", "--short", "HEAD"], env=repo.env)
+        .out.decode(errors="replace")
+        .strip()
+    )
+    chosen = config.get(repo, f"branch.{head}.remote", repo.env) if head else None
+    if chosen in names:
+        return chosen
+    return "origin" if "origin" in names else names[0] if len(names) == 1 else None
+
+
+def url_of(repo: Repo, remote: str) -> str:
+    """The URL or path a remote's name stands for, made absolute; a URL stands for itself."""
+    done = proc.run(["git", "remote", "get-url", "--", remote], env=repo.env)
+    found = done.out.decode(errors="surrogateescape").rstrip("\n") if done.status == 0 else remote
+    return place(found, repo.work_tree or repo.git_dir)
+
+
+def place(source: str, cwd: str) -> str:
+    """A source as git is given it: checked, and a path made absolute. Raises MalformedError ATOM-1014."""
+    uri.check_source(source)
+    return os.path.normpath(os.path.join(cwd, source)) if uri.kind(source) == "path" else source
+
+
+class Incoming:
+    """A quarantine for objects fetched for `repo`; a context manager. Nothing is left of it unless `accept` was called."""
+
+    def __init__(self, repo: Repo) -> None:
+        self._target = repo
+        parent = os.path.join(repo.git_dir, "incoming")
+        os.makedirs(parent, exist_ok=True)
+        _sweep(parent)
+        self._path = os.path.join(parent, f"{os.getpid()}-{time.monotonic_ns()}")
+        self.repo = self._make(repo)
+
+    def _make(self, repo: Repo) -> Repo:
+        objects = os.path.join(self._path, "objects")
+        for folder in (os.path.join(objects, "info"), os.path.join(objects, "pack"), os.path.join(self._path, "refs")):
+            os.makedirs(folder)
+        version = "1\n[extensions]\n\tobjectFormat = sha256" if repo.object_format == "sha256" else "0"
+        for name, text in (
+            ("HEAD", "ref: refs/heads/none\n"),
+            ("config", f"[core]\n\tbare = true\n\trepositoryFormatVersion = {version}\n"),
+            ("objects/info/alternates", repo.objects + "\n"),
+        ):
+            with open(os.path.join(self._path, name), "w", encoding="utf-8", errors="surrogateescape") as file:
+                file.write(text)
+        env = proc.clean_env(repo.env) | {
+            "GIT_DIR": self._path,
+            "GIT_NO_REPLACE_OBJECTS": "1",
+            "GIT_ALLOW_PROTOCOL": PROTOCOLS,
+            "GIT_PROTOCOL": "version=2",
+        }
+        return Repo(self._path, env, True, None, repo.object_format, "files", objects)
+
+    def __enter__(self) -> Incoming:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._path, ignore_errors=True)
+
+    def fetch(self, source: str, wanted: Mapping[str, str], *, missing_ok: bool = True) -> dict[str, Oid]:
+        """Fetch refs (remote name -> name in quarantine) and what they reach; returns what was there, by remote name.
+
+        Objects are checked by git's own fsck. Raises UnavailableError ATOM-2011 when the source cannot be read.
+        """
+        argv = ["git", "-c", "fetch.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c", "gc.auto=0"]
+        argv += ["-c", "protocol.version=2", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"]
+        argv += ["--no-auto-maintenance", "--no-recurse-submodules", "--stdin", "--", source]
+        # A pattern that matches nothing is no error, and is sent as a prefix: only refs that begin so are listed.
+        star = "*" if missing_ok else ""
+        lines = "".join(f"+{theirs}{star}:{ours}{star}\n" for theirs, ours in wanted.items())
+        done = proc.run(argv, env=self.repo.env, stdin=lines.encode())
+        if done.status != 0:
+            raise unreachable(source, done.err)
+        found = dict(listing(self.repo, "refs/"))
+        return {theirs: found[ours] for theirs, ours in wanted.items() if ours in found}
+
+    def accept(self) -> None:
+        """Move the fetched packs into the repository they were fetched for: data first, then the index that makes it visible."""
+        source, target = os.path.join(self.repo.objects, "pack"), os.path.join(self._target.objects, "pack")
+        os.makedirs(target, exist_ok=True)
+        files = sorted(os.listdir(source), key=lambda name: (name.endswith(".idx"), name))
+        for name in files:
+            if not name.startswith("pack-") or os.path.exists(os.path.join(target, name)):
+                continue
+            with open(os.path.join(source, name), "rb") as file:
+                os.fsync(file.fileno())
+            os.rename(os.path.join(source, name), os.path.join(target, name))
+
+
+def _sweep(parent: str) -> None:
+    """Remove quarantines of processes that died long ago."""
+    for name in os.listdir(parent):
+        path = os.path.join(parent, name)
+        try:
+            if os.stat(path).st_mtime < time.time() - _STALE:
+                shutil.rmtree(path, ignore_errors=True)
+        except FileNotFoundError:
+            continue
+
+
+def unreachable(source: str, words: bytes) -> UnavailableError:
+    """The error for a source that git could not read."""
+    shown = uri.redact(source)
+    lines = [line for line in words.decode(errors="replace").splitlines() if line.strip()]
+    note = next((line for line in lines if line.startswith("fatal: ")), lines[-1] if lines else "")
+    return UnavailableError(
+        "ATOM-2011",
+        f"'{shown}' cannot be read",
+        note=note.replace(source, shown).removeprefix("fatal: ")[:500],
+        hint="check the address and the network, then run the same command again",
+    )
+
+
+def copy(source: Repo, target: Repo, heads: Sequence[Oid]) -> None:
+    """Bring what these objects reach from one repository of this machine into another; no refs are made."""
+    script = "".join(f"{head}\n" for head in heads)
+    known = "".join(f"^{oid}\n" for _, oid in listing(target, "refs/sets/") if _has(source, oid))
+    pack = proc.check(
+        ["git", "pack-objects", "--revs", "--stdout", "--quiet", "--delta-base-offset"],
+        env=source.env,
+        stdin=(script + known).encode(),
+    )
+    proc.check(["git", "index-pack", "--stdin", "--fix-thin"], env=target.env, cwd=target.git_dir, stdin=pack)
+
+
+def _has(repo: Repo, oid: Oid) -> bool:
+    return proc.run(["git", "cat-file", "-e", oid], env=repo.env).status == 0
+
+
+def push(repo: Repo, source: str, updates: Sequence[Update]) -> bool:
+    """Push all refs in one atomic push, each only from the value expected; False when the other side moved meanwhile.
+
+    Raises UnavailableError ATOM-2011 when it cannot be reached, RefusedError ATOM-2012 when it refuses.
+    """
+    argv = [
+        "git",
+        "push",
+        "--atomic",
+        "--porcelain",
+        "--quiet",
+        "--no-verify",
+        "--no-follow-tags",
+        "--recurse-submodules=no",
+    ]
+    argv += [f"--force-with-lease={u.ref}:{u.expect or ''}" for u in updates]
+    argv += ["--", source, *(f"{u.new}:{u.ref}" for u in updates)]
+    done = proc.run(argv, env={**repo.env, "GIT_ALLOW_PROTOCOL": PROTOCOLS})
+    if done.status == 0:
+        return True
+    with Incoming(repo) as incoming:
+        now = incoming.fetch(source, {u.ref: f"refs/now/{i}/ref" for i, u in enumerate(updates)})
+    if any(now.get(u.ref) not in (u.expect, u.new) for u in updates):
+        return False
+    words = [line for line in done.err.decode(errors="replace").splitlines() if line.strip()]
+    raise RefusedError(
+        "ATOM-2012",
+        f"'{uri.redact(source)}' refused the push",
+        note="\n".join(words[:8]).replace(source, uri.redact(source))[:1000],
+        hint="nothing was changed there",
+    )

@@ -1,0 +1,213 @@
+"""What each kind of log entry may change, and who may sign it, judged by the state before it (design section 4).
+
+Pure: state and changes are values. `trust/log.py` reads them from git and asks `judge`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from git_atom.core.digest import MODE_FILE, Digest, atom_id, of_bytes
+from git_atom.core.name import check_name, skeleton
+from git_atom.core.statements import Charter, Claim, Entry, Release, read_tag, shard
+from git_atom.core.version import Version
+from git_atom.errors import RefusedError
+from git_atom.trust import sshsig
+from git_atom.trust.objects import verify_tag
+from git_atom.trust.publickey import PublicKey, parse
+
+
+class File(NamedTuple):
+    """One file a log entry adds: where, git mode, bytes."""
+
+    path: str
+    mode: int
+    data: bytes
+
+
+class Before(NamedTuple):
+    """The state a log entry is judged by. `anchor` is None before the founding.
+
+    claim: the claim in force of a name, or None. versions: the published versions of a name. looks: skeleton of every claimed name.
+    """
+
+    anchor: Digest | None
+    charter: Charter | None
+    claim: Callable[[str], Claim | None]
+    versions: Callable[[str], frozenset[str]]
+    looks: Callable[[], Mapping[str, str]]
+
+
+class Judged(NamedTuple):
+    """What an entry brought: who may sign its commit, the charter in force after it, claimed names, released versions."""
+
+    signers: frozenset[PublicKey]
+    charter: Charter
+    claims: tuple[Claim, ...] = ()
+    releases: tuple[Release, ...] = ()
+
+
+def wrong(entry: Entry | None, why: str) -> RefusedError:
+    """The error for an entry that breaks the rules."""
+    which = f"entry {entry.seq} ('{entry.kind}')" if entry else "an entry"
+    return RefusedError("ATOM-3010", f"{which} of the log is not valid", note=why)
+
+
+def judge(before: Before, entry: Entry, added: Sequence[File], removed: Sequence[str]) -> Judged:
+    """Judge one entry by the state before it. Raises RefusedError ATOM-3010, 3014 and those of signatures."""
+    rule = _RULES.get(entry.kind)
+    if rule is None:
+        raise RefusedError(
+            "ATOM-3014",
+            f"entry {entry.seq} of the log is of kind '{entry.kind}'",
+            note="this version does not know that kind",
+            hint="install a newer git_atom",
+        )
+    if removed:
+        raise wrong(entry, f"it changes or removes '{removed[0]}'")
+    for file in added:
+        if file.mode != MODE_FILE:
+            raise wrong(entry, f"'{file.path}' is not a plain file")
+    if (entry.kind == "found") != (before.charter is None):
+        raise wrong(entry, "a log has one founding entry, its first")
+    return rule(before, entry, added)
+
+
+def _found(before: Before, entry: Entry, added: Sequence[File]) -> Judged:
+    files = {file.path: file.data for file in added}
+    statement = files.pop("charters/0/statement", None)
+    if statement is None:
+        raise wrong(entry, "it holds no charter")
+    charter = Charter.decode(statement)
+    if charter.seq != 0 or of_bytes(statement) != entry.anchor or entry.items:
+        raise wrong(entry, "its charter is not the one its anchor is the digest of")
+    owners = keys(charter.owners)
+    _count(entry, "charters/0", files, statement, sshsig.CHARTER, owners, charter.threshold)
+    return Judged(owners, charter)
+
+
+def _claim(before: Before, entry: Entry, added: Sequence[File]) -> Judged:
+    charter = _charter(before)
+    groups: dict[str, dict[str, bytes]] = {}
+    for file in added:
+        parts = file.path.split("/")
+        if len(parts) < 6 or parts[0] != "names" or parts[3:5] != ["claims", "0"]:
+            raise wrong(entry, f"a claim does not bring '{file.path}'")
+        groups.setdefault("/".join(parts[:5]), {})[file.path] = file.data
+    owners = keys(charter.owners)
+    looks = dict(before.looks())
+    claims = []
+    for folder, files in sorted(groups.items()):
+        statement = files.pop(f"{folder}/statement", b"")
+        claim = Claim.decode(statement)
+        if (
+            folder != f"names/{shard(claim.name)}/{claim.name}/claims/0"
+            or claim.seq != 0
+            or claim.anchor != before.anchor
+        ):
+            raise wrong(entry, f"the claim at '{folder}' is for another place")
+        if before.claim(claim.name) is not None:
+            raise wrong(entry, f"name '{claim.name}' is claimed already")
+        if (same := looks.setdefault(skeleton(claim.name), claim.name)) != claim.name:
+            raise wrong(entry, f"name '{claim.name}' looks like '{same}'")
+        keys(claim.keys)
+        _count(entry, folder, files, statement, sshsig.CLAIM, owners, charter.threshold)
+        claims.append(claim)
+    _items(entry, [(claim.name,) for claim in claims])
+    return Judged(owners, charter, claims=tuple(claims))
+
+
+def _publish(before: Before, entry: Entry, added: Sequence[File]) -> Judged:
+    charter = _charter(before)
+    everyone: frozenset[PublicKey] | None = None
+    releases = []
+    for file in added:
+        parts = file.path.split("/")
+        if len(parts) != 5 or parts[0] != "names" or parts[3] != "versions" or parts[1] != shard(parts[2]):
+            raise wrong(entry, f"a publication does not bring '{file.path}'")
+        name, version = parts[2], str(Version.parse(parts[4]))
+        claim = before.claim(check_name(name, exact=True))
+        if claim is None:
+            raise wrong(entry, f"name '{name}' is not claimed")
+        allowed = keys(claim.keys)
+        release = read_release(file.data, allowed)
+        check_release(release, _anchor(before), charter, name, version)
+        known = before.versions(name)
+        if (release.previous is None) != (not known) or (
+            release.previous is not None and release.previous not in known
+        ):
+            raise wrong(entry, f"release '{name} {version}' does not name a release before it")
+        everyone = allowed if everyone is None else everyone & allowed
+        releases.append(release)
+    _items(entry, [(r.name, r.version) for r in releases])
+    if len({r.name for r in releases}) != len(releases):
+        raise wrong(entry, "it brings two versions of one name")
+    return Judged(keys(charter.owners) | (everyone or frozenset()), charter, releases=tuple(releases))
+
+
+_RULES: dict[str, Callable[[Before, Entry, Sequence[File]], Judged]] = {
+    "found": _found,
+    "claim": _claim,
+    "publish": _publish,
+}
+
+
+def read_release(tag: bytes, allowed: frozenset[PublicKey]) -> Release:
+    """The release in a signed tag object made by one of these keys. Raises as verify_tag, and MalformedError ATOM-1030."""
+    return read_tag(verify_tag(tag, allowed).value.payload)
+
+
+def check_release(release: Release, anchor: Digest, charter: Charter, name: str, version: str) -> None:
+    """A release must speak of this set, name and version. Raises RefusedError ATOM-3010."""
+    said = (release.anchor, release.name, release.version, release.id)
+    if said != (anchor, name, version, atom_id(charter.root, name)):
+        raise RefusedError(
+            "ATOM-3010",
+            f"the tag shown for '{name} {version}' is for another atom",
+            note=f"it says {release.name} {release.version} of set {release.anchor}",
+        )
+
+
+def keys(lines: Sequence[str]) -> frozenset[PublicKey]:
+    """The keys that public key lines name."""
+    return frozenset(parse(line) for line in lines)
+
+
+def _charter(before: Before) -> Charter:
+    if before.charter is None:
+        raise wrong(None, "there is no charter before it")
+    return before.charter
+
+
+def _anchor(before: Before) -> Digest:
+    if before.anchor is None:
+        raise wrong(None, "there is no charter before it")
+    return before.anchor
+
+
+def _items(entry: Entry, brought: list[tuple[str, ...]]) -> None:
+    if not brought or tuple(sorted(brought)) != entry.items:
+        raise wrong(entry, "what it says it brings is not what it brings")
+
+
+def _count(
+    entry: Entry,
+    folder: str,
+    files: Mapping[str, bytes],
+    statement: bytes,
+    namespace: str,
+    allowed: frozenset[PublicKey],
+    threshold: int,
+) -> None:
+    """Count the detached signatures beside a statement by distinct key; every file must be one, named by its key's digest."""
+    signed: set[PublicKey] = set()
+    by_path = {f"{folder}/signatures/{key.digest.hex}": key for key in allowed}
+    for path, data in files.items():
+        key = by_path.get(path)
+        if key is None:
+            raise wrong(entry, f"'{path}' is not the signature of an owner")
+        sshsig.verify(key, namespace, statement, data)
+        signed.add(key)
+    if len(signed) < threshold:
+        raise wrong(entry, f"'{folder}' has {len(signed)} of {threshold} signatures it needs")

@@ -1,0 +1,300 @@
+"""Verifying a set's log: one linear chain of signed commits, each entry judged by the state before it (design section 4).
+
+What comes in is a reader of git objects and a head; what goes out is `Verified[Log]`, or an error. No refs are read or moved here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from git_atom.core.digest import MODE_TREE, Digest, Oid, of_bytes
+from git_atom.core.name import skeleton
+from git_atom.core.statements import Charter, Claim, Entry, Release, name_folder, read_tag
+from git_atom.errors import RefusedError
+from git_atom.git.digests import TreeDigests
+from git_atom.git.objects import Objects
+from git_atom.trust.delta import Before, File, Judged, check_release, judge, keys, read_release, wrong
+from git_atom.trust.objects import split_commit, split_tag, verify_commit
+from git_atom.trust.verified import Verified, vouch
+
+
+class Log(NamedTuple):
+    """A log up to one head: its set, where it stands, and the charter in force."""
+
+    anchor: Digest
+    head: Oid
+    tree: Oid
+    seq: int
+    message: Digest  # of the head's message
+    charter: Charter
+
+
+class _Commit(NamedTuple):
+    oid: Oid
+    raw: bytes
+    tree: Oid
+    parent: Oid | None
+    message: bytes
+
+
+def verify(
+    objects: Objects,
+    digests: TreeDigests,
+    head: Oid,
+    *,
+    anchor: Digest | None = None,
+    floor: Verified[Log] | None = None,
+) -> Verified[Log]:
+    """Verify the log that ends at `head`, from its founding or, with `floor`, from a head verified before.
+
+    `anchor`: the set it must be the log of. Raises RefusedError ATOM-3010 (a rule is broken), 3011 (older than the floor), 3012 (not a
+    continuation of the floor), 3013 (another set), 3014 (unknown kind) and those of signatures; MalformedError for damaged bytes.
+    """
+    chain, met = _chain(objects, head, floor)
+    if floor is not None and not met:
+        raise _moved_back(objects, head, floor.value)
+    log = floor.value if floor is not None and met else None
+    if anchor is not None and log is not None and log.anchor != anchor:
+        raise _other_set(log.anchor, anchor)
+    state = _State(objects, log)
+    for commit in reversed(chain):
+        log = _step(objects, digests, state, log, commit)
+        if anchor is not None and log.anchor != anchor:
+            raise _other_set(log.anchor, anchor)
+    if log is None:
+        raise wrong(None, "the log is empty")
+    return vouch(log)
+
+
+def remembered(objects: Objects, head: Oid) -> Verified[Log]:
+    """A head that this user's store keeps as verified, without verifying it again: its own words are taken.
+
+    For the store's own refs (`refs/sets/<anchor>/log`) alone; `git atom verify` goes through `verify` from the founding.
+    """
+    commit = _read(objects, head)
+    entry = Entry.decode(commit.message)
+    charter = _charter_in(objects, commit.tree)
+    return vouch(Log(entry.anchor, head, commit.tree, entry.seq, of_bytes(commit.message), charter))
+
+
+def release(objects: Objects, log: Verified[Log], name: str, version: str) -> tuple[Verified[Release], bytes] | None:
+    """One release that the log holds, its tag's signature checked now against the claim in force, and the tag's bytes; None if none."""
+    found = objects.at(log.value.tree, f"{name_folder(name)}/versions/{version}".encode())
+    if found is None:
+        return None
+    tag = objects.read(found[1])[2]
+    claim = claim_in(objects, log.value.tree, name)
+    if claim is None:
+        raise wrong(None, f"name '{name}' is not claimed")
+    made = read_release(tag, keys(claim.keys))
+    check_release(made, log.value.anchor, log.value.charter, name, version)
+    return vouch(made), tag
+
+
+def names(objects: Objects, tree: Oid) -> Iterator[str]:
+    """Every claimed name in a log's tree, in no particular order."""
+    for _, _, shard in _entries(objects, tree, b"names"):
+        for _, name, _ in objects.tree(shard):
+            yield name.decode()
+
+
+def versions(objects: Objects, tree: Oid, name: str) -> frozenset[str]:
+    """The published versions of a name in a log's tree."""
+    found = _entries(objects, tree, f"{name_folder(name)}/versions".encode())
+    return frozenset(entry[1].decode() for entry in found)
+
+
+def newest(objects: Objects, tree: Oid, name: str) -> str | None:
+    """The release of a name that no other one names as its predecessor: the newest in log order; None when there is none."""
+    known = versions(objects, tree, name)
+    paths = [objects.at(tree, f"{name_folder(name)}/versions/{version}".encode()) for version in known]
+    tags = objects.many([found[1] for found in paths if found])
+    named = {read_tag(split_tag(tag[2])[0]).previous for tag in tags if tag}
+    return min(known - named, default=None)
+
+
+def claim_of(objects: Objects, log: Log, name: str) -> Claim | None:
+    """The claim in force of a name, or None."""
+    return claim_in(objects, log.tree, name)
+
+
+def claimed_anchor(objects: Objects, head: Oid) -> Digest:
+    """The set that a log's head says it is of; nothing is verified yet."""
+    return Entry.decode(_read(objects, head).message).anchor
+
+
+def added(objects: Objects, old: Oid | None, new: Oid) -> tuple[list[File], list[str]]:
+    """Files a log's tree `new` has and `old` has not, and the paths that differ or are gone; both logs are verified by the caller."""
+    return _diff(objects, old, new)
+
+
+def entries(objects: Objects, head: Oid, until: Oid | None) -> list[Entry]:
+    """The entries after `until` up to `head`, oldest first; `until` must be an ancestor of `head`, or None for all."""
+    out: list[Entry] = []
+    at: Oid | None = head
+    while at is not None and at != until:
+        commit = _read(objects, at)
+        out.append(Entry.decode(commit.message))
+        at = commit.parent
+    return out[::-1]
+
+
+def _entries(objects: Objects, tree: Oid, path: bytes) -> list[tuple[int, bytes, Oid]]:
+    found = objects.at(tree, path)
+    return objects.tree(found[1]) if found is not None and found[0] == MODE_TREE else []
+
+
+def _latest(objects: Objects, tree: Oid, folder: str) -> bytes | None:
+    """The statement with the highest number below `<folder>/<n>/`."""
+    numbers = [int(name) for _, name, _ in _entries(objects, tree, folder.encode()) if name.isdigit()]
+    if not numbers:
+        return None
+    found = objects.at(tree, f"{folder}/{max(numbers)}/statement".encode())
+    return objects.read(found[1])[2] if found else None
+
+
+def _charter_in(objects: Objects, tree: Oid) -> Charter:
+    statement = _latest(objects, tree, "charters")
+    if statement is None:
+        raise wrong(None, "the log holds no charter")
+    return Charter.decode(statement)
+
+
+def claim_in(objects: Objects, tree: Oid, name: str) -> Claim | None:
+    """The claim in force of a name in a log's tree, or None."""
+    statement = _latest(objects, tree, f"{name_folder(name)}/claims")
+    return None if statement is None else Claim.decode(statement)
+
+
+class _State:
+    """What the entry at hand is judged by: the tree before it, and the looks of all names, kept up while the chain is walked."""
+
+    def __init__(self, objects: Objects, log: Log | None) -> None:
+        self._objects = objects
+        self._looks: dict[str, str] | None = None if log else {}
+
+    def before(self, log: Log | None) -> Before:
+        """The state after `log`, as values and lookups."""
+        if log is None:
+            return Before(None, None, lambda name: None, lambda name: frozenset(), dict)
+        return Before(
+            log.anchor,
+            log.charter,
+            lambda name: claim_in(self._objects, log.tree, name),
+            lambda name: versions(self._objects, log.tree, name),
+            lambda: self._all_looks(log),
+        )
+
+    def _all_looks(self, log: Log) -> dict[str, str]:
+        if self._looks is None:
+            self._looks = {skeleton(name): name for name in names(self._objects, log.tree)}
+        return self._looks
+
+    def after(self, judged: Judged) -> None:
+        """Take over what an entry brought."""
+        if self._looks is not None:
+            self._looks.update((skeleton(claim.name), claim.name) for claim in judged.claims)
+
+
+def _read(objects: Objects, oid: Oid) -> _Commit:
+    found, kind, raw = objects.read(oid)
+    if kind != "commit":
+        raise wrong(None, f"'{oid}' is a {kind}, not a commit")
+    head, _, message = split_commit(raw)[0].partition(b"\n\n")
+    fields = [line.split(b" ", 1) for line in head.split(b"\n")]
+    words = [field[0] for field in fields]
+    if words not in ([b"tree", b"author", b"committer"], [b"tree", b"parent", b"author", b"committer"]):
+        raise wrong(None, f"commit '{oid}' has fields it should not have, or more than one parent")
+    parent = Oid.parse(fields[1][1].decode()) if words[1] == b"parent" else None
+    return _Commit(found, raw, Oid.parse(fields[0][1].decode()), parent, message)
+
+
+def _chain(objects: Objects, head: Oid, floor: Verified[Log] | None) -> tuple[list[_Commit], bool]:
+    """The commits from head back to the founding or the floor (left out), newest first, and whether the floor was met."""
+    chain: list[_Commit] = []
+    at: Oid | None = head
+    while at is not None:
+        if floor is not None and at == floor.value.head:
+            return chain, True
+        chain.append(_read(objects, at))
+        at = chain[-1].parent
+    return chain, False
+
+
+def _moved_back(objects: Objects, head: Oid, floor: Log) -> RefusedError:
+    at: Oid | None = floor.head
+    while at is not None and at != head:
+        at = _read(objects, at).parent
+    if at is not None:
+        return RefusedError(
+            "ATOM-3011",
+            "the log shown is older than the one seen before",
+            note=f"shown {head}, seen before {floor.head} (entry {floor.seq})",
+            hint="ask whoever serves it; a mirror that lags behind shows an older log, so does an attacker",
+        )
+    return RefusedError(
+        "ATOM-3012",
+        "the log shown is not a continuation of the one seen before",
+        note=f"shown {head}, seen before {floor.head} (entry {floor.seq})",
+        hint="two different logs of one set exist; compare both heads with the set's owners",
+    )
+
+
+def _other_set(found: Digest, wanted: Digest) -> RefusedError:
+    return RefusedError("ATOM-3012", "the log shown is that of another set", note=f"shown {found}, expected {wanted}")
+
+
+def _step(objects: Objects, digests: TreeDigests, state: _State, log: Log | None, commit: _Commit) -> Log:
+    entry = Entry.decode(commit.message)
+    if entry.seq != (log.seq + 1 if log else 0) or entry.previous != (log.message if log else None):
+        raise wrong(entry, "it does not follow the entry before it")
+    if log is not None and entry.anchor != log.anchor:
+        raise wrong(entry, "it is an entry of another set")
+    added, removed = _diff(objects, log.tree if log else None, commit.tree)
+    judged = judge(state.before(log), entry, added, removed)
+    verify_commit(commit.raw, judged.signers)
+    if digests.of(commit.tree) != entry.tree:
+        raise wrong(entry, "its tree does not have the digest it states")
+    state.after(judged)
+    return Log(entry.anchor, commit.oid, commit.tree, entry.seq, of_bytes(commit.message), judged.charter)
+
+
+def _diff(objects: Objects, old: Oid | None, new: Oid) -> tuple[list[File], list[str]]:
+    """Files that `new` has and `old` has not, with their bytes, and the paths that are changed or gone."""
+    found: list[tuple[str, int, Oid]] = []
+    removed: list[str] = []
+    _compare(objects, old, new, "", found, removed)
+    blobs = objects.many([oid for _, _, oid in found])
+    added = []
+    for (path, mode, oid), blob in zip(found, blobs, strict=True):
+        if blob is None or blob[1] != "blob":
+            raise wrong(None, f"'{path}' ({oid}) is not there")
+        added.append(File(path, mode, blob[2]))
+    return added, removed
+
+
+def _compare(
+    objects: Objects,
+    old: Oid | None,
+    new: Oid | None,
+    prefix: str,
+    found: list[tuple[str, int, Oid]],
+    removed: list[str],
+) -> None:
+    before = {name: (mode, oid) for mode, name, oid in objects.tree(old)} if old else {}
+    after = {name: (mode, oid) for mode, name, oid in objects.tree(new)} if new else {}
+    for name in sorted(before.keys() | after.keys()):
+        was, now = before.get(name), after.get(name)
+        if was == now:
+            continue
+        path = prefix + name.decode(errors="backslashreplace")
+        was_tree, now_tree = was is not None and was[0] == MODE_TREE, now is not None and now[0] == MODE_TREE
+        if was is not None and not was_tree:
+            removed.append(path)
+        if was_tree or now_tree:
+            inside_old = was[1] if was is not None and was_tree else None
+            inside_new = now[1] if now is not None and now_tree else None
+            _compare(objects, inside_old, inside_new, path + "/", found, removed)
+        if now is not None and not now_tree and was is None or (was_tree and now is not None and not now_tree):
+            found.append((path, now[0], now[1]))
