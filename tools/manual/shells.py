@@ -245,11 +245,14 @@ def zsh(tool: Tool) -> str:
         body = f"shift {len(words)} words; (( CURRENT -= {len(words)} ))\n%\t_arguments -s -S : {_zsh_specs(command)}"
         if len(words) == 2:
             two += f"\t\t{case} {body.replace('%', chr(9) * 2, 1)}\n\t\t\treturn ;;\n"
-        elif words[0] not in groups:
+        elif words[0] in groups:
+            one += f"\t({words[0]}) if (( CURRENT == 3 )) && [[ $words[3] != -* ]]; then\n{_zsh_group(tool, words[0])}"
+            one += f"\t\telse\n\t\t\t{body.replace('%', chr(9) * 2, 1)}\n\t\tfi ;;\n"
+        else:
             one += f"\t{case} {body.replace('%', chr(9), 1)} ;;\n"
     for word in groups:
-        rows = "".join(f"\t\t\t{_described(c.name.split()[1], c.summary)}\n" for c in tool.group(word))
-        one += f"\t({word}) commands=(\n{rows}\t\t)\n\t\t_describe -t commands 'git {tool.name} {word} command' commands ;;\n"
+        if not any(c.name == word for c in tool.commands):
+            one += f"\t({word})\n{_zsh_group(tool, word)}\t\t;;\n"
     default = next((c for c in tool.commands if c.name == tool.default), None)
     if default is not None:
         one += f"\t(*) _arguments -s -S : {_zsh_specs(default)} ;;\n"
@@ -262,6 +265,11 @@ def zsh(tool: Tool) -> str:
         ZSH, LISTS=lists.rstrip("\n") + "\n", FIRST=first, ONE=one, TWO=two, ELSE="\n\t\t_directories" if default else "",
         SUMMARY=tool.summary, NOTE=NOTE, NAME=tool.name,
     )  # fmt: skip
+
+
+def _zsh_group(tool: Tool, word: str) -> str:
+    rows = "".join(f"\t\t\t\t{_described(c.name.split()[1], c.summary)}\n" for c in tool.group(word))
+    return f"\t\t\tcommands=(\n{rows}\t\t\t)\n\t\t\t_describe -t commands 'git {tool.name} {word} command' commands\n"
 
 
 def _described(word: str, text: str) -> str:
