@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple, TypeVar
 
+from git_atom.core import toml_lines
 from git_atom.core.digest import Digest, Oid
 from git_atom.core.name import check_name
+from git_atom.core.toml_lines import Row
 from git_atom.core.version import Version
 from git_atom.errors import AtomError, MalformedError
 
@@ -165,11 +167,6 @@ _SECTIONS: tuple[tuple[str, type[Any], tuple[Field, ...]], ...] = (
                                             ("digest", "digest", True))),
 )  # fmt: skip
 _KINDS = {name: (kind, fields) for name, kind, fields in _SECTIONS}
-_BAD = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-_STRING = r'"((?:[^"\\\x00-\x1f\x7f]|\\["\\])*)"'
-_LINE = re.compile(
-    rf"\[\[([a-z.]+)\]\]|([a-z]+) = (?:{_STRING}|(0|[1-9][0-9]{{0,15}})|(true)|(\[))|    {_STRING},|(\])"
-)
 
 
 def format(lock: Lock) -> bytes:
@@ -191,21 +188,19 @@ def _emit(out: list[str], section: str, record: Any) -> None:
     for (key, kind, required), value in zip(_KINDS[section][1], record, strict=False):
         if not value and not required:
             continue
-        if kind == "int":
-            out.append(f"{key} = {value}\n")
-        elif kind == "flag":
-            out.append(f"{key} = true\n")
+        if kind in ("int", "flag"):
+            out.append(toml_lines.field(key, value))
         elif kind in ("list", "edges", "uses"):
             texts = [edge_text(item) if kind == "edges" else item for item in value]
-            out.append(f"{key} = [\n" + "".join(f"    {_quote(text)},\n" for text in texts) + "]\n")
+            out.append(toml_lines.field(key, [_held(text) for text in texts]))
         else:
-            out.append(f"{key} = {_quote(edge_text(value) if kind == 'edge' else str(value))}\n")
+            out.append(toml_lines.field(key, _held(edge_text(value) if kind == "edge" else str(value))))
 
 
-def _quote(text: str) -> str:
-    if _BAD.search(text):
+def _held(text: str) -> str:
+    if not toml_lines.holds(text):
         raise MalformedError("ATOM-1031", "a lock cannot hold a control character", note=repr(text[:80]))
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return text
 
 
 def parse(data: bytes, where: str = FILE) -> Lock:
@@ -232,9 +227,6 @@ def _edited(where: str, line: int = 0) -> MalformedError:
     )
 
 
-Row = tuple[str, int, dict[str, Any]]  # section, line, values by key
-
-
 def _rows(data: bytes, where: str) -> list[Row]:
     """The records of a text as raw values; strict about every line."""
     if len(data) > MAX_BYTES:
@@ -244,32 +236,7 @@ def _rows(data: bytes, where: str) -> list[Row]:
     except UnicodeDecodeError as error:
         raise _edited(where, data.count(b"\n", 0, error.start) + 1) from error
     _check_format(lines, where)
-    rows: list[Row] = []
-    many: list[str] | None = None
-    for number, line in enumerate(lines[2:], 3):
-        if not line:
-            continue
-        match = _LINE.fullmatch(line)
-        if match is None or (match[1] is None and not rows):
-            raise _edited(where, number)
-        section, key, text, integer, flag, opened, item, closed = match.groups()
-        if many is not None:
-            if item is None and not closed:
-                raise _edited(where, number)
-            if item is not None:
-                many.append(_unquote(item))
-            else:
-                many = None
-        elif section:
-            if section not in _KINDS:
-                raise _edited(where, number)
-            rows.append((section, number, {}))
-        elif key and key not in rows[-1][2]:
-            many = [] if opened else None
-            rows[-1][2][key] = many if opened else int(integer) if integer else True if flag else _unquote(text)
-        else:
-            raise _edited(where, number)
-    return rows
+    return toml_lines.rows(lines[2:], 3, _KINDS, lambda line: _edited(where, line))
 
 
 def _check_format(lines: list[str], where: str) -> None:
@@ -279,10 +246,6 @@ def _check_format(lines: list[str], where: str) -> None:
                              note=f"this program reads format {FORMAT}", hint="install a newer git-atom")  # fmt: skip
     if lines[:2] != [HEADER[:-1], f"format = {FORMAT}"]:
         raise _edited(where, 1)
-
-
-def _unquote(text: str) -> str:
-    return re.sub(r"\\(.)", r"\1", text) if "\\" in text else text
 
 
 def _gather(rows: list[Row], where: str) -> Lock:
