@@ -38,27 +38,31 @@ def check_path(path: bytes) -> None:
             )
 
 
-def tree_digest(leaves: Iterable[Leaf]) -> Digest:
-    """Tree digest (design section 3) of a set of leaves in any order; two leaves at one path are the caller's fault."""
-    root: _Node = {}
+def nest(leaves: Iterable[Leaf]) -> Node:
+    """Leaves as nested directories, name to leaf or directory; raises MalformedError (ATOM-1004) where a path runs through a file."""
+    root: Node = {}
     for leaf in leaves:
         node = root
         *parents, name = leaf.path.split(b"/")
         for part in parents:
             child = node.setdefault(part, {})
             if not isinstance(child, dict):
-                raise MalformedError(
-                    "ATOM-1004", f"path '{leaf.path.decode(errors='backslashreplace')}' runs through a file"
-                )
+                shown = leaf.path.decode(errors="backslashreplace")
+                raise MalformedError("ATOM-1004", f"path '{shown}' runs through a file")
             node = child
         node[name] = {} if leaf.mode == MODE_TREE else leaf
-    return _digest(root)
+    return root
 
 
-_Node = dict[bytes, "Leaf | _Node"]
+def tree_digest(leaves: Iterable[Leaf]) -> Digest:
+    """Tree digest (design section 3) of a set of leaves in any order; two leaves at one path are the caller's fault."""
+    return _digest(nest(leaves))
 
 
-def _digest(node: _Node) -> Digest:
+Node = dict[bytes, "Leaf | Node"]
+
+
+def _digest(node: Node) -> Digest:
     return of_tree(
         TreeEntry(MODE_TREE, name, _digest(child))
         if isinstance(child, dict)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, cast
 
 from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Oid, of_bytes, sort_key
-from git_atom.core.tree import Leaf, check_path, empty_dir
+from git_atom.core.tree import Leaf, Node, check_path, empty_dir, nest
 from git_atom.errors import CannotError, MalformedError
 from git_atom.git import proc
 from git_atom.git.repo import Repo
@@ -302,33 +302,23 @@ def _sync_folder(folder: str) -> None:
         os.close(handle)
 
 
-_Node = dict[bytes, "Leaf | _Node"]
+def tree_of(leaves: Iterable[Leaf], write: Callable[[bytes], Oid]) -> Oid:
+    """Encode the trees over leaves, deepest first, through `write` (tree bytes in, id out); returns the root tree's id."""
+    return _tree_of(nest(leaves), write)
+
+
+def _tree_of(node: Node, write: Callable[[bytes], Oid]) -> Oid:
+    return write(
+        encode_tree(
+            (MODE_TREE, name, _tree_of(child, write)) if isinstance(child, dict) else (child.mode, name, child.oid)
+            for name, child in node.items()
+        )
+    )
 
 
 def write_tree_of(repo: Repo, leaves: Iterable[Leaf], *, durable: bool = True) -> Oid:
     """Write the tree objects over leaves whose blobs exist already; returns the root tree's id."""
-    root: _Node = {}
-    for leaf in leaves:
-        node = root
-        *parents, name = leaf.path.split(b"/")
-        for part in parents:
-            child = node.setdefault(part, {})
-            if not isinstance(child, dict):
-                shown = leaf.path.decode(errors="backslashreplace")
-                raise MalformedError("ATOM-1004", f"path '{shown}' runs through a file")
-            node = child
-        node[name] = {} if leaf.mode == MODE_TREE else leaf
-    return _write_node(repo, root, durable)
-
-
-def _write_node(repo: Repo, node: _Node, durable: bool) -> Oid:
-    entries = [
-        (MODE_TREE, name, _write_node(repo, child, durable))
-        if isinstance(child, dict)
-        else (child.mode, name, child.oid)
-        for name, child in node.items()
-    ]
-    return write_loose(repo, "tree", encode_tree(entries), durable=durable)
+    return tree_of(leaves, lambda data: write_loose(repo, "tree", data, durable=durable))
 
 
 def graft(repo: Repo, objects: Objects, tree: Oid | None, files: Mapping[str, Oid]) -> Oid:
