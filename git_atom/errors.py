@@ -128,6 +128,7 @@ CODES: dict[str, str] = {
     "ATOM-1042": "a composition has a format newer than this program",
     "ATOM-1050": "a Debian package index or a relationship in it is malformed",
     "ATOM-1051": "a text is not a Debian version",
+    "ATOM-1060": "the requirements have no solution",
     "ATOM-2001": "a program this command needs is not installed",
     "ATOM-2002": "git failed",
     "ATOM-2003": "this is not a git repository",

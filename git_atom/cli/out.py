@@ -27,10 +27,16 @@ class Out(Progress):
         self.nul = nul
         self.template = template
 
-    def say(self, line: str) -> None:
-        """One line of talk on standard error; dropped under --quiet."""
-        if not self.quiet:
-            sys.stderr.write(escape(line) + "\n")
+    def say(self, line: str, colour: str = "") -> None:
+        """One line of talk on standard error, in a colour (an SGR code) where those are wanted; dropped under --quiet."""
+        if self.quiet:
+            return
+        text = escape(line)
+        if colour:
+            from git_atom.cli.render import tint
+
+            text = tint(text, colour)
+        sys.stderr.write(text + "\n")
 
     def line(self, text: str = "") -> None:
         """One line of data on standard output, untrusted text escaped."""

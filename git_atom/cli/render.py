@@ -75,6 +75,11 @@ def _fault(error: Exception) -> AtomError:
     return CannotError("ATOM-9004", what, where=where, hint="set ATOM_TRACE=1 to see the way there, and report it")
 
 
+def tint(text: str, code: str) -> str:
+    """Text in a colour (an SGR code), where standard error is to have colours."""
+    return _paint(text, code, _wants_colour())
+
+
 def _paint(word: str, code: str, colour: bool) -> str:
     return f"\x1b[{code}m{word}\x1b[m" if colour else word
 

@@ -245,15 +245,25 @@ def _label(label: str, table: Table) -> None:
 
 
 def _source(table: Table, key: str, required: bool = False) -> str:
-    def clean(text: str) -> str:
-        uri.check_source(text)
-        if uri.kind(text) == "alias":
-            raise MalformedError("ATOM-1024", f"'{text}' is an alias, which only this user knows", hint="write what it stands for: git atom uri '" + text + "::x'")  # fmt: skip
-        if uri.has_credentials(text):
-            raise MalformedError("ATOM-1024", f"'{uri.redact(text)}' carries credentials", note="what stands here is published", hint=f"write '{uri.public(text)}'")  # fmt: skip
-        return text
+    return table.parsed(key, _foreign, required) or ""
 
-    return table.parsed(key, clean, required) or ""
+
+def _foreign(text: str) -> str:
+    """A source that another machine can read just as well: no alias, no credentials, no relative path."""
+    uri.check_source(text)
+    problem, hint = "", ""
+    if uri.kind(text) == "alias":
+        problem, hint = (
+            "it is an alias, which only this user knows",
+            f"git atom uri '{text}::x' tells what it stands for",
+        )
+    elif uri.has_credentials(text):
+        problem, hint = "it carries credentials, and what stands here is published", f"write '{uri.public(text)}'"
+    elif uri.kind(text) == "path" and not text.startswith("/"):
+        problem, hint = "it is a relative path", "an atom of this repository is given by 'path', another one by its URL"
+    if problem:
+        raise MalformedError("ATOM-1024", f"'{uri.redact(text)}' cannot stand in a manifest", note=problem, hint=hint)
+    return text
 
 
 def _path(table: Table, key: str, where_to: str = "relative to the manifest's directory") -> str:
@@ -338,9 +348,7 @@ def _fetch_url(table: Table, version: Version) -> str:
             raise MalformedError(
                 "ATOM-1024", f"'{text}' cannot be fetched", note="a source's URL is https, http or file"
             )
-        if uri.has_credentials(text):
-            raise MalformedError("ATOM-1024", f"'{uri.redact(text)}' carries credentials", note="what stands here is published", hint=f"write '{uri.public(text)}'")  # fmt: skip
-        return text
+        return _foreign(text)
 
     return table.parsed("url", expanded) or ""
 

@@ -72,7 +72,7 @@ def find(package: str, suite: str, apt: Apt) -> Source:
     )
     found = {name: Part("", url, int(size), sha) for url, name, size, sha in _URI.findall(uris)}
     dsc = next((name for name in found if name.endswith(".dsc")), "")
-    stanzas = apt(["apt-cache", "showsrc", "--only-source", package]).decode(errors="replace") if dsc else ""
+    stanzas = _quietly(apt, ["apt-cache", "showsrc", "--only-source", package]) if dsc else ""
     for stanza in stanzas.split("\n\n"):
         fields = _fields(stanza)
         sums = {name: (sha, int(size)) for sha, size, name in _SUM.findall(fields.get("checksums-sha256", ""))}
@@ -93,6 +93,14 @@ def find(package: str, suite: str, apt: Apt) -> Source:
         origs = [part for name, part in parts.items() if re.search(r"\.tar\.\w+$", name)]
     packaging = next((part for name, part in parts.items() if ".debian.tar." in name), None)
     return Source(package, fields.get("version", ""), parts[dsc], tuple(sorted(origs)), packaging)
+
+
+def _quietly(apt: Apt, argv: list[str]) -> str:
+    """What a tool says; nothing when it fails, which is how apt says that it knows no such package."""
+    try:
+        return apt(argv).decode(errors="replace")
+    except CannotError:
+        return ""
 
 
 def fetch(

@@ -5,6 +5,34 @@ from git_atom.cli.spec import Arg, Command, Opt, Tool
 COMMANDS: tuple[Command, ...] = (
     Command("init", "join the set that the remote has, or found one"),
     Command(
+        "new",
+        "write a commented manifest to start from",
+        (Arg("dir", "directory of the new atom", "", "dir"),),
+        (
+            Opt(("--id",), "the atom's name; the directory's own when it is not given", "value", "<name>"),
+            Opt(
+                ("--type",),
+                "what kind of atom it is",
+                "value",
+                choices=("package", "environment", "generator"),
+                default="package",
+            ),
+        ),
+        writes=True,
+    ),
+    Command(
+        "lock",
+        "bring the lock up to the manifest",
+        (Arg("dir", "directory of the atom; the current one when none is named", "?", "dir"),),
+        (
+            Opt(("--locked",), "refuse when the lock would change"),
+            Opt(("--frozen",), "only hold the lock against its manifest, look at nothing else"),
+            Opt(("--offline",), "use no network"),
+        ),
+        writes=True,
+    ),
+    Command("uri", "parse a URI and expand its aliases", (Arg("uri", "[source::]name[@requirement]"),)),
+    Command(
         "publish",
         "publish atoms of a committed revision",
         (Arg("dir", "directories of atoms; the current one when none is named", "*", "dir"),),

@@ -1,0 +1,48 @@
+"""The manifest and the lock of a directory of the work tree: read as they stand, and written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+from git_atom.core import lock as locks
+from git_atom.core import manifest as manifests
+from git_atom.core.lock import Lock
+from git_atom.core.manifest import Manifest
+from git_atom.core.toml_place import MAX_BYTES
+from git_atom.errors import CannotError
+
+
+def manifest_at(folder: str, shown: str, where: str = "") -> tuple[bytes, Manifest]:
+    """Bytes and value of a directory's manifest, called `shown` in messages; raises CannotError ATOM-8040 when there is none."""
+    try:
+        with open(os.path.join(folder, manifests.FILE), "rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        target = os.path.dirname(shown) or "."
+        raise CannotError("ATOM-8040", f"there is no '{shown}'", where=where, hint=f"git atom new {target}") from error
+    return data, manifests.parse(data, shown)
+
+
+def lock_at(folder: str, shown: str) -> tuple[bytes | None, Lock]:
+    """Bytes and value of a directory's lock; (None, the empty lock) when there is none."""
+    try:
+        with open(os.path.join(folder, locks.FILE), "rb") as file:
+            data = file.read(locks.MAX_BYTES + 1)
+    except FileNotFoundError:
+        return None, locks.EMPTY
+    return data, locks.parse(data, shown)
+
+
+def write(path: str, data: bytes) -> None:
+    """Put a file in place whole: written beside, synced, renamed; the permissions of an old one are kept."""
+    with tempfile.NamedTemporaryFile(dir=os.path.dirname(path), prefix=".atom-", delete=False) as file:
+        try:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            os.chmod(file.name, os.stat(path).st_mode & 0o777 if os.path.exists(path) else 0o644)
+            os.replace(file.name, path)
+        except BaseException:
+            os.unlink(file.name)
+            raise

@@ -1,0 +1,81 @@
+"""Whether a lock is one of its manifest: everything the manifest names is pinned, as it asks, and nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from git_atom.core.lock import Lock, LockedToolchain
+from git_atom.core.manifest import Dep, Manifest, Src, Toolchain
+
+
+def disagreements(manifest: Manifest, lock: Lock) -> list[str]:
+    """What is wrong, each as one line; empty when the lock satisfies the manifest. Judged from the two texts alone."""
+    return [
+        *_names("dependency", [d.name for d in manifest.deps], [d.key for d in lock.deps]),
+        *_names("pin", [p.name for p in manifest.pins], [p.name for p in lock.pins]),
+        *_names(
+            "source", [s.name for s in manifest.srcs], [*(f.name for f in lock.fetches), *(s.name for s in lock.subs)]
+        ),
+        *(problem for dep in manifest.deps for problem in _dep(dep, lock)),
+        *(problem for pin in manifest.pins for problem in _pin(pin.name, pin.git, pin.ref, lock)),
+        *(problem for src in manifest.srcs for problem in _src(src, lock)),
+        *_toolchain(manifest.toolchain, lock),
+    ]
+
+
+def keeps_toolchain(wanted: Toolchain, locked: LockedToolchain) -> bool:
+    """Whether a locked toolchain is what the manifest asks for."""
+    if wanted.environment:
+        return locked.environment.rpartition("::")[2] == wanted.environment
+    return locked.suite == wanted.suite and locked.debian == tuple(sorted(set(wanted.debian)))
+
+
+def _names(what: str, wanted: list[str], locked: list[str]) -> Iterator[str]:
+    yield from (f"{what} '{name}' is not locked" for name in sorted(set(wanted) - set(locked)))
+    yield from (
+        f"{what} '{name}' is locked and no longer in the manifest" for name in sorted(set(locked) - set(wanted))
+    )
+
+
+def _dep(dep: Dep, lock: Lock) -> Iterator[str]:
+    locked = next((d for d in lock.deps if d.key == dep.name), None)
+    atom = lock.atom(locked.atom) if locked else None
+    if locked is None or atom is None:
+        return
+    if not dep.requirement.allows(atom.version):
+        yield f"dependency '{dep.name}' asks for {dep.requirement}, and {atom.version} is locked"
+    if locked.uses != dep.uses:
+        yield f"dependency '{dep.name}' is for {', '.join(dep.uses)}, and locked for {', '.join(locked.uses)}"
+    if bool(dep.path) == bool(atom.set):
+        yield f"dependency '{dep.name}' comes from elsewhere than the locked one"
+    elif dep.url and dep.url not in next((s.mirrors for s in lock.sets if s.anchor == atom.set), ()):
+        yield f"dependency '{dep.name}' has another url than the locked one"
+
+
+def _pin(name: str, git: str, ref: str, lock: Lock) -> Iterator[str]:
+    if any(p.name == name and (p.git, p.ref) != (git, ref) for p in lock.pins):
+        yield f"pin '{name}' is of another repository or ref than the locked one"
+
+
+def _src(src: Src, lock: Lock) -> Iterator[str]:
+    fetches = [f for f in lock.fetches if f.name == src.name]
+    subs = [s for s in lock.subs if s.name == src.name]
+    if not fetches and not subs:
+        return
+    right = {
+        "url": any(f.url == src.url for f in fetches) and len(fetches) == 1 and not subs,
+        "debian": all(f.package == src.debian for f in fetches) and not subs,
+        "path": bool(subs) and (bool(src.adopt) or not fetches),
+    }
+    form = "url" if src.url else "debian" if src.debian else "path"
+    if not right[form]:
+        yield f"source '{src.name}' is another than the locked one"
+
+
+def _toolchain(wanted: Toolchain | None, lock: Lock) -> Iterator[str]:
+    if wanted is None:
+        yield from ["a toolchain is locked and not in the manifest"] if lock.toolchains else []
+    elif not lock.toolchains:
+        yield "the toolchain is not locked"
+    elif not all(keeps_toolchain(wanted, locked) for locked in lock.toolchains):
+        yield "the toolchain asks for other packages than the locked one"

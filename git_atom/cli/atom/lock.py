@@ -1,0 +1,34 @@
+"""`git atom lock`."""
+
+from __future__ import annotations
+
+from git_atom.app.intent import Locked, lock
+from git_atom.cli.atom.consent import consent
+from git_atom.cli.parser import Ask
+
+_COLOURS = {"+": "32", "-": "31", "~": "33"}
+
+
+def run(ask: Ask) -> int:
+    """Bring the lock up to the manifest; a summary of what changed is talk, the lock's path is the output."""
+    done = lock(
+        ask.host, ask["dir"] or ".", locked=ask["locked"], frozen=ask["frozen"], offline=ask["offline"] or ask["frozen"],
+        dry_run=ask["dry_run"], consent=consent(ask),
+    )  # fmt: skip
+    if ask.out.json:
+        changes = [change._asdict() for change in done.changes]
+        value = {"path": done.path, "changed": done.written, "dry-run": ask["dry_run"], "changes": changes}
+        ask.out.document("git-atom-lock/1", value)
+        return 0
+    _tell(ask, done)
+    ask.out.line(done.path)
+    return 0
+
+
+def _tell(ask: Ask, done: Locked) -> None:
+    if not done.written:
+        ask.out.say(f"'{done.path}' is up to date")
+        return
+    ask.out.say(f"{'would write' if ask['dry_run'] else 'wrote'} '{done.path}'")
+    for change in done.changes:
+        ask.out.say(f"  {change}", colour=_COLOURS[str(change)[0]])
