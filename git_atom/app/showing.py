@@ -146,7 +146,7 @@ def verify(host: Host, texts: Sequence[str], *, everything: bool = False, source
     """
     chosen = [find(host, text) for text in texts]
     if texts:
-        scopes = list(dict.fromkeys(here for here, _, _ in chosen))
+        scopes = list({(here.repo.git_dir, here.anchor): here for here, _, _ in chosen}.values())
     else:
         own = own_here(host)
         scopes = ([own] if own else []) + (stored_here(host) if everything or not own else [])
