@@ -1,0 +1,167 @@
+"""Debian `Packages` indexes and relationship fields (deb-control(5), Debian Policy 5.1 and 7), read lazily: bytes in, values out.
+
+An index holds tens of thousands of paragraphs and a question touches a few thousand. So one scan finds where each paragraph begins, its
+name and the names it provides; a paragraph is parsed when it is asked for.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+from itertools import count
+from typing import NamedTuple
+
+from git_atom.errors import MalformedError
+
+Data = bytes | mmap.mmap
+
+_NAME = r"[a-zA-Z0-9][a-zA-Z0-9+._-]*"
+_RELATION = re.compile(
+    rf"({_NAME})(?::([a-z0-9-]+))?\s*(?:\(\s*(<<|<=|=|>=|>>|<|>)\s*([^()\s]+)\s*\))?\s*(?:\[([^][]*)\])?\s*((?:<[^<>]*>\s*)*)",
+    re.ASCII,
+)
+_OLD = {"<": "<=", ">": ">="}  # Policy 7.1: deprecated forms
+_PACKAGE = re.compile(rb"\nPackage: (.*)")
+_PROVIDES = re.compile(rb"\nProvides: (.*(?:\n[ \t].*)*)")
+_FIELD = re.compile(
+    r"\n(Version|Depends|Pre-Depends|Conflicts|Breaks|Provides|Multi-Arch|Priority|Package|Recommends):[ \t]*(.*)"
+)
+_ESSENTIAL = re.compile(rb"\nEssential: yes")
+
+
+class Relation(NamedTuple):
+    """One alternative of a relationship: name, architecture qualifier (`any`, `native`, an architecture, or ''), operator and version."""
+
+    name: str
+    qualifier: str = ""
+    op: str = ""
+    version: str = ""
+
+    def __str__(self) -> str:
+        return (
+            self.name
+            + (f":{self.qualifier}" if self.qualifier else "")
+            + (f" ({self.op} {self.version})" if self.op else "")
+        )
+
+
+def parse_alternatives(text: str) -> tuple[Relation, ...]:
+    """`a (>= 1) | b:any` as relations. Raises MalformedError (ATOM-1050). Architecture lists and build profiles do not occur in an index."""
+    return tuple(_relation(part.strip()) for part in text.split("|"))
+
+
+def parse_relations(text: str) -> tuple[tuple[Relation, ...], ...]:
+    """A whole relationship field: every one of the tuples asks for one of its relations. Raises MalformedError (ATOM-1050)."""
+    return tuple(parse_alternatives(part) for part in split_relations(text))
+
+
+def split_relations(text: str) -> list[str]:
+    """The clauses of a relationship field as text."""
+    return [part for part in (part.strip() for part in text.split(",")) if part]
+
+
+def _relation(text: str) -> Relation:
+    match = _RELATION.fullmatch(text)
+    if match is None:
+        raise MalformedError("ATOM-1050", f"'{text[:200]}' is not a relationship to a Debian package")
+    name, qualifier, op, version, architectures, profiles = match.groups()
+    if architectures is not None or profiles:
+        raise MalformedError("ATOM-1050", f"'{text[:200]}' is a relationship of a source package")
+    return Relation(name, qualifier or "", _OLD.get(op, op) or "", version or "")
+
+
+class Package(NamedTuple):
+    """One paragraph: the fields that say what it needs and is, and the whole text for the others."""
+
+    name: str
+    version: str
+    fields: dict[str, str]
+    text: str
+
+    def get(self, field: str) -> str:
+        """The value of any field, its folded lines joined; '' when it is not there. Should it stand there twice, the last one counts."""
+        if field in self.fields:
+            return self.fields[field]
+        found = re.findall(rf"\n{re.escape(field)}:[ \t]*(.*(?:\n[ \t].*)*)", self.text)
+        return found[-1].replace("\n", "").strip() if found else ""
+
+
+class Scan(NamedTuple):
+    """Where things are in an index: name -> offset of its `Package` field, further offsets of the names that occur more than once, and
+    provided name -> offsets of the `Provides` fields that name it. Derived data: depends on the bytes alone.
+    """
+
+    packages: dict[bytes, int]
+    further: dict[bytes, list[int]]
+    provided: dict[bytes, list[int]]
+
+
+def scan(data: Data) -> Scan:
+    """Find packages and provided names. Only fields written `Name: value` at the start of a line count, as archives write them."""
+    total = count()
+    packages = {match[1]: match.start() + 1 for match, _ in zip(_PACKAGE.finditer(data), total, strict=False)}
+    further: dict[bytes, list[int]] = {}
+    if len(packages) < next(total) - 1:
+        for match in _PACKAGE.finditer(data):
+            if packages[match[1]] != match.start() + 1:
+                further.setdefault(match[1], []).append(match.start() + 1)
+    if data[:9] == b"Package: ":
+        end = data.find(b"\n")
+        name = data[9 : end if end >= 0 else len(data)]
+        if packages.setdefault(name, 0):
+            further.setdefault(name, []).append(0)
+    provided: dict[bytes, list[int]] = {}
+    for match in _PROVIDES.finditer(data):
+        start = match.start() + 1
+        for clause in match[1].translate(None, b" \t\n").split(b","):
+            name = clause.partition(b"(")[0]
+            if name in provided:
+                provided[name].append(start)
+            else:
+                provided[name] = [start]
+    return Scan(packages, further, provided)
+
+
+class Index:
+    """An index and its scan. Nothing of it is copied; the data must outlive the index."""
+
+    def __init__(self, data: Data, found: Scan | None = None) -> None:
+        self._data = data
+        self.found = found or scan(data)
+
+    def packages(self, name: str) -> list[Package]:
+        """Every paragraph of a package, in no order that means anything."""
+        key = name.encode()
+        at = self.found.packages.get(key)
+        return [] if at is None else [self._read(offset) for offset in (at, *self.found.further.get(key, ()))]
+
+    def providers(self, name: str) -> list[Package]:
+        """Every paragraph whose `Provides` names this, whatever the version."""
+        return [self._read(offset) for offset in self.found.provided.get(name.encode(), ())]
+
+    def essential(self) -> list[Package]:
+        """The packages that say of themselves that every system has them."""
+        return [self._read(match.start() + 1) for match in _ESSENTIAL.finditer(self._data)]
+
+    def names(self) -> list[str]:
+        """All package names, sorted."""
+        return sorted(name.decode(errors="replace") for name in self.found.packages)
+
+    def _read(self, offset: int) -> Package:
+        data = self._data
+        start = data.rfind(b"\n\n", 0, offset) + 1
+        end = data.find(b"\n\n", offset)
+        text = data[start : end if end >= 0 else len(data)]
+        return parse_package((text if start else b"\n" + text).decode("utf-8", "replace"))
+
+
+def parse_package(text: str) -> Package:
+    """A paragraph that begins with a line feed as a package. Raises MalformedError (ATOM-1050) when it has no name or no version."""
+    fields = dict(
+        _FIELD.findall(text.replace("\n ", " ").replace("\n\t", " ") if "\n " in text or "\n\t" in text else text)
+    )
+    if "Package" not in fields or "Version" not in fields:
+        raise MalformedError(
+            "ATOM-1050", f"a paragraph of a package index lacks a name or a version: '{text.strip()[:80]}'"
+        )
+    return Package(fields["Package"].strip(), fields["Version"].strip(), fields, text)
