@@ -112,7 +112,12 @@ def execute(
             machine.remember(blobs.root, mechanism, f"{result[1]}: {result[2]}")
             why.append(f"{mechanism}: {result[1]}: {result[2]}")
             continue
-        return _judge(request, staged, mechanism, work, _done(result), share)
+        done = _done(result)
+        if not done["began"]:
+            text = _never_began(done, request, share)
+            why.append(f"{mechanism}: {text}")
+            continue
+        return _judge(request, staged, mechanism, work, done)
     raise machine.no_view(why)
 
 
@@ -301,9 +306,21 @@ def _done(frame: tuple[Any, ...]) -> dict[str, Any]:
     raise CannotError("ATOM-4015", "the execution could not be set up", where=where, note=str(text).lower())
 
 
-def _judge(
-    request: Request, staged: _Staged, mechanism: str, work: str, result: dict[str, Any], share: Share
-) -> Outcome:
+def _never_began(result: dict[str, Any], request: Request, share: Share) -> str:
+    """Why bwrap never got to the program; a program the view lacks is the request's fault, the rest is the machine's."""
+    lines = result["tail"].decode(errors="replace").strip().splitlines()
+    said = lines[-1] if lines else "bwrap failed" + (" (see above)" if share.stdio else "")
+    if "execvp" in said or "chdir" in said:
+        raise FailedError(
+            "ATOM-4016",
+            f"'{request.argv[0]}' cannot be run in the view",
+            note=said.removeprefix("bwrap: ").lower(),
+            hint="add the package that provides it to the world the program runs in",
+        )
+    return said
+
+
+def _judge(request: Request, staged: _Staged, mechanism: str, work: str, result: dict[str, Any]) -> Outcome:
     reads: list[bytes] | None = result["reads"]
     if reads is not None:
         _recheck(staged, reads)

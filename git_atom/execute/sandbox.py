@@ -34,6 +34,7 @@ def arguments(
     directory: str,
     environment: Sequence[tuple[str, str]],
     seccomp: int,
+    status: int,
     disable_userns: bool,
     network: bool = False,
     new_session: bool = True,
@@ -42,7 +43,7 @@ def arguments(
     """Options for bwrap, program and `--` not included.
 
     root, build, out: host directories that become `/`, `/build`, `/out`. binds: (host path, path inside, writable), only for
-    interactive use. seccomp: descriptor of the filter. Values are arguments of their own option and never parsed as options.
+    interactive use. seccomp: descriptor of the filter; status: descriptor on which bwrap says how the program ended, if it ever began. Values are arguments of their own option and never parsed as options.
     """
     args = ["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try"]
     if not network:
@@ -59,4 +60,4 @@ def arguments(
     args += ["--bind", build, "/build", "--bind", out, "/out"]
     for source, target, writable in binds:
         args += ["--bind" if writable else "--ro-bind", source, target]
-    return [*args, "--chdir", directory, "--seccomp", str(seccomp)]
+    return [*args, "--chdir", directory, "--seccomp", str(seccomp), "--json-status-fd", str(status)]

@@ -155,7 +155,7 @@ def _plant(path: str, data: bytes) -> None:
         file.write(data)
 
 
-def _child(stage: Stage, output: int, seccomp: int) -> None:
+def _child(stage: Stage, output: int, seccomp: int, told: int) -> None:
     """Between fork and exec: streams, limits, then bwrap. Never returns."""
     import resource
 
@@ -172,9 +172,10 @@ def _child(stage: Stage, output: int, seccomp: int) -> None:
             for one in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP):
                 signal.signal(one, signal.SIG_DFL)
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        os.dup2(seccomp, 3)
-        os.set_inheritable(3, True)
-        os.closerange(4, 1 << 20)  # bwrap hands on what it inherits
+        high = [os.dup2(fd, 100 + index) for index, fd in enumerate((seccomp, told))]
+        for index, fd in enumerate(high):
+            os.dup2(fd, 3 + index)
+        os.closerange(5, 1 << 20)  # bwrap hands on what it inherits
         os.umask(0o022)
         _limits(resource, order)
         if order["fixed_addresses"]:
@@ -188,6 +189,7 @@ def _child(stage: Stage, output: int, seccomp: int) -> None:
             directory=order["directory"],
             environment=order["environment"],
             seccomp=3,
+            status=4,
             disable_userns=order["disable_userns"],
             network=order["network"],
             new_session=not order["interactive"],
@@ -222,6 +224,8 @@ class Run:
         self.logged = 0
         self.ended = ""
         self.status = -1
+        self.began = False  # whether bwrap got as far as the program
+        self.tail = b""
 
     def go(self) -> None:
         """Run it; afterwards status (exit code, or 128 and the signal) and ended (`exit`, `timeout`, `log`, `killed`) are set."""
@@ -229,12 +233,15 @@ class Run:
         seccomp = os.memfd_create("seccomp")
         os.write(seccomp, self.order["seccomp"])
         os.lseek(seccomp, 0, os.SEEK_SET)
+        told, teller = os.pipe()
         pid = os.fork()
         if pid == 0:
-            _child(self.stage, writer, seccomp)
-        os.close(writer)
-        os.close(seccomp)
+            _child(self.stage, writer, seccomp, teller)
+        for fd in (writer, seccomp, teller):
+            os.close(fd)
         self._loop(pid, reader)
+        self.began = b'"exit-code"' in os.read(told, _CHUNK) or self.ended != "exit"
+        os.close(told)
         self._read_log(reader, last=True)
         os.close(reader)
         for _, watch in self.stage.watches:
@@ -278,7 +285,7 @@ class Run:
                 break
         code = os.waitstatus_to_exitcode(status)
         self.status = code if code >= 0 else 128 - code
-        self.ended = self.ended or "exit"
+        self.ended = self.ended or ("exit" if code >= 0 else "killed")  # a program's own signal is an exit code of bwrap's
 
     def _stop(self, pid: int, why: str) -> None:
         self.ended = self.ended or why
@@ -293,6 +300,7 @@ class Run:
             if not data:
                 return False
             self.logged += len(data)
+            self.tail = (self.tail + data)[-512:]
             if self.order["log"] >= 0:
                 os.write(self.order["log"], data)
             if self.order["echo"]:
@@ -329,7 +337,7 @@ def _result(stage: Stage, run: Run, incomplete: str, seconds: float) -> dict[str
     own = resource.getrusage(resource.RUSAGE_SELF)
     findings: list[tuple[str, bytes, str]] = []
     collected = []
-    for index, path in enumerate(stage.order["outputs"] if run.ended == "exit" else []):
+    for index, path in enumerate(stage.order["outputs"] if run.ended == "exit" and run.began else []):
         top, _, rest = path[1:].partition("/")
         target = f"/proc/self/fd/{stage.order['collected']}/{index}"
         os.mkdir(target, 0o755)
@@ -337,7 +345,7 @@ def _result(stage: Stage, run: Run, incomplete: str, seconds: float) -> dict[str
         findings += [(kind, f"{path}/".encode() + at, what) for kind, at, what in collect.harvest(source, target)]
         collected.append((path, str(index)))
     return {
-        "status": run.status, "ended": run.ended, "reads": sorted(set(reads)) if stage.watches else None,
+        "status": run.status, "ended": run.ended, "began": run.began, "tail": run.tail, "reads": sorted(set(reads)) if stage.watches else None,
         "incomplete": incomplete, "findings": findings, "collected": collected, "seconds": seconds,
         "cpu": usage.ru_utime + usage.ru_stime, "own_cpu": own.ru_utime + own.ru_stime, "hidden": stage.hidden,
     }  # fmt: skip
@@ -356,11 +364,11 @@ def main() -> int:
         if os.getppid() != order["parent"]:
             return 1
         stage.view()
+        _send(("ready",))
+        if os.read(0, 1) != b"g":  # the blobs are verified while we mount; without a go nothing is copied or run
+            return 1
         stage.inputs()
         incomplete = stage.observe() if order["observe"] else ""
-        _send(("ready",))
-        if os.read(0, 1) != b"g":  # the blobs are verified while we mount; without a go nothing runs
-            return 1
         run = Run(stage, 0)
         start = time.monotonic()
         run.go()
