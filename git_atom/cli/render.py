@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from functools import cache
 
 from git_atom.core.text import escape
 from git_atom.errors import AtomError, CannotError, MalformedError, ManyErrors, UnavailableError
@@ -77,11 +78,16 @@ def _fault(error: Exception) -> AtomError:
 
 def tint(text: str, code: str) -> str:
     """Text in a colour (an SGR code), where standard error is to have colours."""
-    return _paint(text, code, _wants_colour())
+    return _paint(text, code, _colour())
 
 
 def _paint(word: str, code: str, colour: bool) -> str:
     return f"\x1b[{code}m{word}\x1b[m" if colour else word
+
+
+@cache
+def _colour() -> bool:
+    return _wants_colour()
 
 
 def _wants_colour() -> bool:
