@@ -9,7 +9,6 @@ import os
 
 from git_atom.app.choosing import Ground, inside
 from git_atom.atom.agreement import keeps_toolchain
-from git_atom.core.digest import Digest
 from git_atom.core.lock import Fetch, LockedPackage, LockedSub, LockedToolchain
 from git_atom.core.manifest import Src
 from git_atom.core.tree import tree_digest
@@ -128,12 +127,11 @@ def toolchains(ground: Ground) -> tuple[LockedToolchain, ...]:
     if ground.offline:
         raise UnavailableError("ATOM-5020", "the toolchain is not locked, and the network may not be used",
                                where=ground.where("toolchain"), hint="run git atom lock once without --offline")  # fmt: skip
-    from git_atom.app import world
-    from git_atom.git.repo import store
+    from git_atom.app.imports import import_debian
 
     asked = tuple(sorted(set(wanted.debian)))
-    made = world.import_debian(ground.host, store(ground.host), asked, wanted.suite, "")
-    packages = tuple(LockedPackage(p.name, p.version, p.architecture, Digest(p.digest)) for p in made.packages)
+    made = import_debian(ground.host, asked, wanted.suite)
+    packages = tuple(LockedPackage(*p) for p in made.packages)
     return (*kept, LockedToolchain(here, made.root, wanted.suite, asked, "", packages))
 
 

@@ -135,6 +135,11 @@ class AptState:
             raise CannotError("ATOM-5003", f"'{' '.join(argv[:2])}' failed for '{self.suite}'", note=_last(done.err))
         return done.out
 
+    def refresh(self) -> None:
+        """Fetch the lists anew. Raises UnavailableError (ATOM-5002)."""
+        with self._lock():
+            self._ready(fresh=True)
+
     def key(self) -> str:
         """What the answers of this state rest on: names and times of its lists; empty when there are none yet."""
         rows = []

@@ -1,0 +1,27 @@
+"""Derived bytes in the user's cache: kept whole or not at all, and done without where they cannot be kept."""
+
+from __future__ import annotations
+
+import os
+
+
+def get(path: str) -> bytes | None:
+    """The bytes kept at a path; None when there are none."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def put(path: str, data: bytes) -> None:
+    """Keep bytes at a path, written beside and renamed; a cache that cannot be written is no error."""
+    temporary = f"{path}.{os.getpid()}"
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except OSError:
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
