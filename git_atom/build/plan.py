@@ -1,0 +1,89 @@
+"""What a build is: the action, a digest over everything that is known before and can change the result (design section 8).
+
+An action digests parsed values, never the text of manifest or lock, and holds no name, version, path, time or signer: two atoms that
+come to the same steps over the same bytes are one action.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import translate
+from re import Pattern
+from re import compile as pattern
+from typing import NamedTuple
+
+from git_atom.core import canon
+from git_atom.core.digest import Digest
+from git_atom.core.lock import FILE as LOCK_FILE
+from git_atom.core.manifest import FILE as MANIFEST_FILE
+from git_atom.core.manifest import Manifest
+from git_atom.core.tree import Leaf
+
+LABEL = "atom-action/1"
+JOBS = 8  # what ${jobs} says: a constant of every build, so the machine's processors never enter one
+OWN = "atom"  # directory below /build that holds the atom's own files
+OUT = "/out"
+
+
+class Source(NamedTuple):
+    """One source as the build sees it: directory below /build, and the digest of the file (or tree) that fills it."""
+
+    path: str
+    kind: str  # "fetch": an archive, unpacked; "tree": files as they are
+    digest: Digest
+
+
+class Action(NamedTuple):
+    """Everything that decides a build. deps: (name, action digest) sorted; toolchain: composition root; layout: the materialiser's."""
+
+    run: tuple[str, ...]
+    files: Digest
+    sources: tuple[Source, ...]
+    deps: tuple[tuple[str, Digest], ...]
+    toolchain: Digest
+    platform: str
+    jobs: int
+    layout: int
+
+
+def digest(action: Action) -> Digest:
+    """The action's digest: BLAKE3 over its canonical record, all fields included."""
+    return canon.digest(
+        {
+            "type": LABEL,
+            "run": list(action.run),
+            "files": action.files,
+            "sources": [list(s) for s in action.sources],
+            "deps": [list(d) for d in action.deps],
+            "toolchain": action.toolchain,
+            "platform": action.platform,
+            "jobs": action.jobs,
+            "layout": action.layout,
+        }
+    )
+
+
+def environment() -> tuple[tuple[str, str], ...]:
+    """What a build's commands find in their environment beside the sandbox's own: ${jobs} and ${out}."""
+    return (("jobs", str(JOBS)), ("out", OUT))
+
+
+def own_files(manifest: Manifest, leaves: Iterable[Leaf]) -> list[Leaf]:
+    """The atom's own files that its build may see: all but manifest, lock, and what only tests need."""
+    tests = [_glob(text) for text in manifest.test.files]
+    kept = []
+    for leaf in leaves:
+        text = leaf.path.decode(errors="surrogateescape")
+        if text not in (MANIFEST_FILE, LOCK_FILE) and not any(test.match(text) for test in tests):
+            kept.append(leaf)
+    return kept
+
+
+def _glob(text: str) -> Pattern[str]:
+    return pattern(translate(text.replace("**", "*")))
+
+
+def directory(sources: Iterable[Source]) -> str:
+    """Where the commands start: the source called `src`, else the first source, else the atom's own files."""
+    paths = [s.path for s in sources]
+    return "/build/" + ("src" if "src" in paths else paths[0].split("/")[0] if paths else OWN)
