@@ -13,6 +13,13 @@ function __git_atom_at
     end
 end
 
+# whether they are just these
+function __git_atom_only
+    set -l words (commandline -opc)
+    set -e words[1]
+    test "$(string match -v -- '-*' $words)" = "$argv"
+end
+
 function __git_atom_first
     set -l words (commandline -opc)
     set -e words[1]
@@ -87,16 +94,16 @@ complete -c git-atom -n '__git_atom_at trust' -l json -d 'print one JSON documen
 complete -c git-atom -n '__git_atom_at trust' -s z -d 'end each line with NUL instead of a newline'
 complete -c git-atom -n '__git_atom_at trust' -l format -r -d 'print each item by this template, e.g. '\''%(name)'\'''
 complete -c git-atom -n '__git_atom_at trust' -s q -l quiet -d 'say nothing on standard error but errors'
-complete -c git-atom -n '__git_atom_at trust; and not __git_atom_at trust list' -a list -d 'list the sets you trust'
+complete -c git-atom -n '__git_atom_only trust' -a list -d 'list the sets you trust'
 complete -c git-atom -n '__git_atom_at trust list' -l json -d 'print one JSON document of a versioned schema'
 complete -c git-atom -n '__git_atom_at trust list' -s z -d 'end each line with NUL instead of a newline'
 complete -c git-atom -n '__git_atom_at trust list' -l format -r -d 'print each item by this template, e.g. '\''%(name)'\'''
 complete -c git-atom -n '__git_atom_at trust list' -s q -l quiet -d 'say nothing on standard error but errors'
-complete -c git-atom -n '__git_atom_at trust; and not __git_atom_at trust add' -a add -d 'trust a set from now on'
+complete -c git-atom -n '__git_atom_only trust' -a add -d 'trust a set from now on'
 complete -c git-atom -n '__git_atom_at trust add' -s n -l dry-run -d 'show what would be done, change nothing'
 complete -c git-atom -n '__git_atom_at trust add' -l json -d 'print one JSON document of a versioned schema'
 complete -c git-atom -n '__git_atom_at trust add' -s q -l quiet -d 'say nothing on standard error but errors'
-complete -c git-atom -n '__git_atom_at trust; and not __git_atom_at trust remove' -a remove -d 'trust a set no more'
+complete -c git-atom -n '__git_atom_only trust' -a remove -d 'trust a set no more'
 complete -c git-atom -n '__git_atom_at trust remove' -s n -l dry-run -d 'show what would be done, change nothing'
 complete -c git-atom -n '__git_atom_at trust remove' -l json -d 'print one JSON document of a versioned schema'
 complete -c git-atom -n '__git_atom_at trust remove' -s q -l quiet -d 'say nothing on standard error but errors'
