@@ -273,11 +273,9 @@ def _write(host: Host, own: OwnSet, fresh: Sequence[Source], dry_run: bool) -> l
     tags = {(r.name, r.version): making.release_tag(r, bench) for r in releases}
     head = extend(bench, own, tags)
     verified = logs.verify(own.objects, own.digests, head, floor=own.log)
-    changes = [
-        Change(ref, write_loose(repo, "tag", tag), refs.get(repo, ref))
-        for (name, version), tag in tags.items()
-        for ref in [refnames.atom_ref(name, version)]
-    ]
+    named = {refnames.atom_ref(*pair): tag for pair, tag in tags.items()}
+    there = refs.several(repo, list(named))
+    changes = [Change(ref, write_loose(repo, "tag", tag), there.get(ref)) for ref, tag in named.items()]
     refs.update(repo, list({c.ref: c for c in subs if c.old != c.new}.values()) + changes, "git atom publish")
     refs.update(repo, [Change(refnames.LOG, verified.value.head, log.head)], "git atom publish")
     own.digests.remember(verified.value.tree)

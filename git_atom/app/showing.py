@@ -194,24 +194,29 @@ def _verify_set(
     problems: list[AtomError],
 ) -> None:
     tree = log.value.tree
+    now = dict(refs.listing(here.repo, refnames.ATOMS if here.own else refnames.set_prefix(here.anchor)))
+    now |= dict(refs.listing(here.repo, refnames.SUBS)) if here.own else {}
     wanted = only or {
         (name, str(version)) for name in logs.names(objects, tree) for version in versions_here(objects, here, name)
     }
     for name, version in sorted(wanted, key=lambda pair: (pair[0], Version.parse(pair[1]))):
         try:
-            done.append(_verify_one(objects, here, log, name, version, source))
+            done.append(_verify_one(objects, here, log, (name, version), now, source))
         except AtomError as error:
             error.where = error.where or f"{name} {version}"
             problems.append(error)
 
 
-def _verify_one(objects: Objects, here: Here, log: Verified[Log], name: str, version: str, source: bool) -> Checked:
+def _verify_one(
+    objects: Objects, here: Here, log: Verified[Log], which: tuple[str, str], present: dict[str, Oid], source: bool
+) -> Checked:
+    name, version = which
     held = logs.release(objects, log, name, version)
     if held is None:
         raise NegativeError("ATOM-8010", f"the log has no '{name} {version}'", hint="git atom list")
     release, tag = held[0].value, held[1]
     ref = refnames.atom_ref(name, version) if here.own else refnames.set_atom(here.anchor, name, version)
-    now = refs.get(here.repo, ref)
+    now = present.get(ref)
     if now is not None and now != oid_of("tag", tag, here.repo.object_format):
         raise RefusedError(
             "ATOM-8019",
@@ -224,9 +229,7 @@ def _verify_one(objects: Objects, here: Here, log: Verified[Log], name: str, ver
         return Checked(log.value.anchor, name, version, release.tree, signer, "absent")
     tree = atoms.check_content(objects, release)
     for sub in atoms.lock_of(objects, tree).subs:
-        held_sub = refs.get(
-            here.repo, refnames.sub_ref(sub.object) if here.own else refnames.set_sub(here.anchor, sub.object)
-        )
+        held_sub = present.get(refnames.sub_ref(sub.object) if here.own else refnames.set_sub(here.anchor, sub.object))
         if held_sub is not None:
             atoms.check_sub(objects, held_sub, sub)
     if source:

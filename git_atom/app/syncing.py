@@ -177,20 +177,11 @@ def _to_push(own: OwnSet, log: Log, theirs: Oid | None) -> list[Update]:
     objects = own.objects
     there = objects.commit_tree(theirs) if theirs else None
     files = logs.added(objects, there, log.tree)[0]
-    updates: dict[str, Update] = {}
-    for file in files:
-        parts = file.path.split("/")
-        if parts[3:4] != ["versions"]:
-            continue
-        release = read_tag(split_tag(file.data)[0])
-        ref = refnames.atom_ref(release.name, release.version)
-        tag = refs.get(own.repo, ref) if objects.get(release.commit) else None
-        if tag is None:
-            continue
-        updates[ref] = Update(ref, tag, None)
-        for sub in _subs(objects, release.commit):
-            if (commit := refs.get(own.repo, refnames.sub_ref(sub))) is not None:
-                updates[refnames.sub_ref(sub)] = Update(refnames.sub_ref(sub), commit, None)
+    releases = [read_tag(split_tag(f.data)[0]) for f in files if f.path.split("/")[3:4] == ["versions"]]
+    here = [release for release in releases if objects.get(release.commit) is not None]
+    wanted = [refnames.atom_ref(release.name, release.version) for release in here]
+    wanted += [refnames.sub_ref(sub) for release in here for sub in _subs(objects, release.commit)]
+    updates = {ref: Update(ref, oid, None) for ref, oid in refs.several(own.repo, wanted).items()}
     return [*updates.values(), Update(refnames.LOG, log.head, theirs)]
 
 

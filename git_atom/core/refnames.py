@@ -28,6 +28,11 @@ def sub_ref(tree: Oid) -> str:
     return SUBS + tree
 
 
+def set_prefix(anchor: Digest) -> str:
+    """Everything of one set, in the user's store."""
+    return f"{SETS}{anchor.hex}/"
+
+
 def set_log(anchor: Digest) -> str:
     """Newest verified log head of a set, in the user's store."""
     return f"{SETS}{anchor.hex}/log"

@@ -54,6 +54,17 @@ def get(repo: Repo, ref: str) -> Oid | None:
     return Oid.parse(done.out.decode().strip()) if done.status == 0 else None
 
 
+def several(repo: Repo, names: Sequence[str]) -> dict[str, Oid]:
+    """What each of these refs points to (unpeeled); those that are not there are left out."""
+    found: dict[str, Oid] = {}
+    for at in range(0, len(names), 500):
+        argv = ["git", "for-each-ref", "--format=%(objectname) %(refname)", *names[at : at + 500]]
+        for line in proc.check(argv, env=repo.env).decode(errors="surrogateescape").splitlines():
+            oid, ref = line.split(" ", 1)
+            found[ref] = Oid(oid)
+    return found
+
+
 def listing(repo: Repo, prefix: str) -> list[tuple[str, Oid]]:
     """Every ref at or below a prefix (`refs/atoms/`) with what it points to, in order of name."""
     out = proc.check(["git", "for-each-ref", "--format=%(objectname) %(refname)", prefix], env=repo.env)
