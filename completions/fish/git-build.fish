@@ -13,6 +13,13 @@ function __git_build_at
     end
 end
 
+# whether they are just these
+function __git_build_only
+    set -l words (commandline -opc)
+    set -e words[1]
+    test "$(string match -v -- '-*' $words)" = "$argv"
+end
+
 function __git_build_first
     set -l words (commandline -opc)
     set -e words[1]

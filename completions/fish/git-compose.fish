@@ -13,6 +13,13 @@ function __git_compose_at
     end
 end
 
+# whether they are just these
+function __git_compose_only
+    set -l words (commandline -opc)
+    set -e words[1]
+    test "$(string match -v -- '-*' $words)" = "$argv"
+end
+
 function __git_compose_first
     set -l words (commandline -opc)
     set -e words[1]
@@ -20,4 +27,10 @@ function __git_compose_first
 end
 
 complete -c git-compose -f
-
+complete -c git-compose -n __git_compose_first -a 'import' -d 'one of debian'
+complete -c git-compose -n '__git_compose_only import' -a debian -d 'import packages of a Debian suite and all they need as a composition'
+complete -c git-compose -n '__git_compose_at import debian' -l as -r -d 'name of the composition; default: one made of suite and root'
+complete -c git-compose -n '__git_compose_at import debian' -l suite -r -d 'codename of the suite; default: the machine'\''s own'
+complete -c git-compose -n '__git_compose_at import debian' -l update -d 'fetch the package lists anew'
+complete -c git-compose -n '__git_compose_at import debian' -l json -d 'print one JSON document of a versioned schema'
+complete -c git-compose -n '__git_compose_at import debian' -s q -l quiet -d 'say nothing on standard error but errors'

@@ -325,6 +325,13 @@ function __git_@NAME@_at
     end
 end
 
+# whether they are just these
+function __git_@NAME@_only
+    set -l words (commandline -opc)
+    set -e words[1]
+    test "$(string match -v -- '-*' $words)" = "$argv"
+end
+
 function __git_@NAME@_first
     set -l words (commandline -opc)
     set -e words[1]
@@ -344,8 +351,10 @@ def fish(tool: Tool) -> str:
     for command in tool.commands:
         words = command.name.split()
         where = f"__git_{name}_first" if command.name == tool.default else f"__git_{name}_at {' '.join(words)}"
+        if tool.group(command.name):
+            where += "".join(f"; and not __git_{name}_at {c.name}" for c in tool.group(command.name))
         if len(words) == 2:
-            only = f"__git_{name}_at {words[0]}; and not __git_{name}_at {command.name}"
+            only = f"__git_{name}_only {words[0]}"
             rows.append(f"complete -c git-{name} -n {_quoted(only)} -a {words[1]} -d {_quoted(command.summary)}")
         for opt in command.all_opts:
             rows.append(f"complete -c git-{name} -n {_quoted(where)} {_fish_names(opt)} -d {_quoted(opt.help)}")
