@@ -39,7 +39,8 @@ def main(argv: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="bench-import-", dir=cache) as place:
         for path, _ in files:
             Path(path).read_bytes()  # both find the page cache warm
-        ours, theirs = [], []
+        ours: list[float] = []
+        theirs: list[float] = []
         for index in range(rounds):
             pair = [(ours, take_in), (theirs, extract)]
             for times, contestant in pair if index % 2 else reversed(pair):
@@ -85,11 +86,26 @@ def report(packages: int, ours: list[float], theirs: list[float]) -> None:
     """Print the line."""
     ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
     figures = [
-        {"what": f"import of {packages} packages / dpkg-deb -x loop", "value": round(ratio, 3), "unit": "ratio", "limit": LIMIT},
+        {
+            "what": f"import of {packages} packages / dpkg-deb -x loop",
+            "value": round(ratio, 3),
+            "unit": "ratio",
+            "limit": LIMIT,
+        },
         {"what": "import, median", "value": round(statistics.median(ours), 2), "unit": "s", "limit": None},
         {"what": "dpkg-deb -x loop, median", "value": round(statistics.median(theirs), 2), "unit": "s", "limit": None},
     ]
-    print(json.dumps({"bench": "import", "figures": figures, "ratio_median": round(ratio, 3), "limit": LIMIT, "rounds": len(ours)}))
+    print(
+        json.dumps(
+            {
+                "bench": "import",
+                "figures": figures,
+                "ratio_median": round(ratio, 3),
+                "limit": LIMIT,
+                "rounds": len(ours),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":
