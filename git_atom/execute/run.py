@@ -21,6 +21,7 @@ from git_atom.core.request import OPEN, PINNED, Request
 from git_atom.core.tree import Leaf
 from git_atom.errors import AtomError, CannotError, FailedError, MalformedError, UnavailableError
 from git_atom.execute import collect, machine, observe, sandbox, seccomp
+from git_atom.view import kept
 from git_atom.view.cache import Blobs, Read
 from git_atom.view.farm import farm
 from git_atom.view.layout import LAYOUT, Layout
@@ -117,6 +118,8 @@ def execute(
             text = _never_began(done, request, share)
             why.append(f"{mechanism}: {text}")
             continue
+        if done["stale"]:
+            kept.forget(blobs.root, order["kept"][0])
         return _judge(request, staged, mechanism, work, done)
     raise machine.no_view(why)
 
@@ -141,6 +144,12 @@ class _Staged:
         for (_, data), (_, leaves) in zip(self.trees, self.inputs, strict=True):
             self.blobs.ensure_layout(Layout(data), leaves, self.read)
 
+    def _kept(self) -> tuple[str, bytes]:
+        """Stubs kept on disk, for trials: an action sees the order of a tmpfs, which is the same on every machine."""
+        if requests.stratum(self.request) == "action" or self.request.policy.network.state == OPEN:
+            return "", b""
+        return kept.kept(self.blobs.root, self.layout, "trusted" if os.geteuid() == 0 else "user")
+
     def order(self, mechanism: str, work: str) -> dict[str, Any]:
         """What the supervisor is told, as a value marshal can hold."""
         request = self.request
@@ -152,6 +161,7 @@ class _Staged:
             "parent": os.getpid(),
             "mode": mode if mode == "disk" else "root" if os.geteuid() == 0 else "user",
             "farm": farm(self.layout, self.blobs, self.world, self.read) if kind == "farm" else "",
+            "kept": self._kept() if kind == "overlay" else ("", b""),
             "work": work,
             "cache": self.blobs.root,
             "layout": self.view,

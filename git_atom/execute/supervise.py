@@ -34,6 +34,7 @@ class Stage:
         self.root = self.build = self.out = ""
         self.binds: list[tuple[str, str, bool]] = []
         self.watches: list[tuple[str, observe.Watch]] = []
+        self.stale = False  # whether kept stubs turned out to have been changed
         self.hidden = False  # whether host paths are out of sight of /proc/self/mountinfo
 
     def enter(self) -> None:
@@ -93,6 +94,8 @@ class Stage:
             return
         layout = Layout(self.order["layout"])
         prefix = "user" if self.order["mode"] == "user" else "trusted"
+        if self._kept(layout, prefix):
+            return
         stubs = f"{self.base}/meta"
         os.mkdir(stubs, 0o755)
         try:
@@ -104,6 +107,21 @@ class Stage:
         except OSError as error:
             raise _lacks("a data-only overlay", error) from error
         self.hidden = True
+
+    def _kept(self, layout: Layout, prefix: str) -> bool:
+        """Mount the stubs kept from an earlier run, if there are any and they are what they were."""
+        name, tokens = self.order["kept"]
+        if not name:
+            return False
+        try:
+            here = f"/proc/self/fd/{self.cache}/{name}"
+            self.stale = mount.tokens(layout, here) != tokens
+            if not self.stale:
+                mount.mount_stubs(name, self.root, self.cache, prefix)
+                self.hidden = True
+        except OSError:
+            self.stale = True
+        return not self.stale
 
     def inputs(self) -> None:
         """Write the inputs out below /build."""
@@ -285,7 +303,9 @@ class Run:
                 break
         code = os.waitstatus_to_exitcode(status)
         self.status = code if code >= 0 else 128 - code
-        self.ended = self.ended or ("exit" if code >= 0 else "killed")  # a program's own signal is an exit code of bwrap's
+        self.ended = self.ended or (
+            "exit" if code >= 0 else "killed"
+        )  # a program's own signal is an exit code of bwrap's
 
     def _stop(self, pid: int, why: str) -> None:
         self.ended = self.ended or why
@@ -347,7 +367,7 @@ def _result(stage: Stage, run: Run, incomplete: str, seconds: float) -> dict[str
     return {
         "status": run.status, "ended": run.ended, "began": run.began, "tail": run.tail, "reads": sorted(set(reads)) if stage.watches else None,
         "incomplete": incomplete, "findings": findings, "collected": collected, "seconds": seconds,
-        "cpu": usage.ru_utime + usage.ru_stime, "own_cpu": own.ru_utime + own.ru_stime, "hidden": stage.hidden,
+        "cpu": usage.ru_utime + usage.ru_stime, "own_cpu": own.ru_utime + own.ru_stime, "hidden": stage.hidden, "stale": stage.stale,
     }  # fmt: skip
 
 

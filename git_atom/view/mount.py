@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+from array import array
 
 from git_atom.view import kernel
 from git_atom.view.layout import EPOCH, MODE_DIR
@@ -89,6 +90,21 @@ def _write_range(layout: Layout, base: bytes, prefix: str, start: int, end: int)
         setxattr(fd, redirect, source)
         utime(fd, ns=_TIMES)
         close(fd)
+
+
+def tokens(layout: Layout, where: str) -> bytes:
+    """Inode and ctime of every path of a layout that stands below `where`; whatever is changed, added or taken away shows in them."""
+    base = os.open(where, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        look, numbers = os.stat, array("Q")
+        add = numbers.append
+        for path in (*layout.files, *layout.links, *layout.dirs):
+            found = look(path, dir_fd=base, follow_symlinks=False)
+            add(found.st_ino)
+            add(found.st_ctime_ns)
+        return numbers.tobytes()
+    finally:
+        os.close(base)
 
 
 def settle_dirs(dirs: list[bytes], where: str) -> None:
