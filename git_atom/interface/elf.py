@@ -10,6 +10,8 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from git_atom.errors import MalformedError
+
 MAGIC = b"\x7fELF"
 MAX_SYMBOLS = 1 << 22
 MAX_NAME = 16384
@@ -92,12 +94,13 @@ class ElfFacts(NamedTuple):
 class Buffer(Protocol):
     """Bytes, or a read-only mmap of a file: whatever has a length and gives bytes when sliced."""
 
-    def __len__(self) -> int: ...  # noqa: D105
-    def __getitem__(self, index: slice, /) -> bytes: ...  # noqa: D105
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: slice, /) -> bytes: ...
 
 
-class _Bad(Exception):  # noqa: N818 - never leaves this file: becomes a line of `problems`
-    pass
+def _bad(why: str) -> MalformedError:
+    """A part that cannot be read; never leaves this file, but becomes a line of `problems`."""
+    return MalformedError("ATOM-6030", why)
 
 
 def read(data: Buffer) -> ElfFacts:
@@ -106,7 +109,7 @@ def read(data: Buffer) -> ElfFacts:
     for step in (reader.header, reader.segments, reader.dynamic, reader.versions, reader.symbols):
         try:
             step()
-        except _Bad as flaw:
+        except MalformedError as flaw:
             reader.problems.append(str(flaw))
             if not reader.usable:
                 break
@@ -168,7 +171,7 @@ class _Reader:
     def take(self, offset: int, size: int, what: str) -> bytes:
         """Bytes of the file, or a flaw naming what was truncated."""
         if offset < 0 or size < 0 or offset + size > self.size:
-            raise _Bad(f"{what} lies outside the file")
+            raise _bad(f"{what} lies outside the file")
         return self.data[offset : offset + size]
 
     def at(self, address: int, what: str) -> tuple[int, int]:
@@ -178,17 +181,17 @@ class _Reader:
                 left = min(start + size - address, self.size - (offset + address - start))
                 if left > 0:
                     return offset + address - start, left
-        raise _Bad(f"{what} lies outside every segment")
+        raise _bad(f"{what} lies outside every segment")
 
     def header(self) -> None:
         head = self.data[:64]
         if head[:4] != MAGIC:
-            raise _Bad("not an ELF file")
+            raise _bad("not an ELF file")
         if len(head) < 52 or head[4] not in (1, 2) or head[5] not in (1, 2):
-            raise _Bad("the ELF header is truncated or of unknown class or byte order")
+            raise _bad("the ELF header is truncated or of unknown class or byte order")
         self.wide, self.end = head[4] == 2, "<" if head[5] == 1 else ">"
         if self.wide and len(head) < 64:
-            raise _Bad("the ELF header is truncated")
+            raise _bad("the ELF header is truncated")
         kind, machine = struct.unpack_from(self.end + "HH", head, 16)
         self.ident = (
             64 if self.wide else 32, "little" if head[5] == 1 else "big",
@@ -206,10 +209,10 @@ class _Reader:
             return
         if self.phsize != form.size or self.phcount == 0xFFFF:
             self.usable = False
-            raise _Bad("the program headers have an unknown size or count")
+            raise _bad("the program headers have an unknown size or count")
         try:
             table = self.take(self.phoff, form.size * self.phcount, "program header table")
-        except _Bad:
+        except MalformedError:
             self.usable = False
             raise
         notes: list[tuple[int, int]] = []
@@ -228,7 +231,7 @@ class _Reader:
                 self.interp = _text(raw.split(b"\0", 1)[0])
         if len(self.loads) > 4096:
             self.usable = False
-            raise _Bad("more than 4096 loaded segments")
+            raise _bad("more than 4096 loaded segments")
         for offset, size in notes[:16]:
             self.notes(offset, size)
 
@@ -252,7 +255,7 @@ class _Reader:
         size = min(size, self.size - offset, MAX_DYNAMIC * form.size)
         if offset > self.size or size <= 0:
             self.usable = False
-            raise _Bad("the dynamic table lies outside the file")
+            raise _bad("the dynamic table lies outside the file")
         needed: list[int] = []
         closed = False
         for tag, value in form.iter_unpack(self.data[offset : offset + size - size % form.size]):
@@ -287,17 +290,17 @@ class _Reader:
     def name(self, at: int) -> str:
         """The string at an offset of the string table."""
         if at >= len(self.strings):
-            raise _Bad("a name lies outside the string table")
+            raise _bad("a name lies outside the string table")
         end = self.strings.find(b"\0", at, at + MAX_NAME)
         if end < 0:
-            raise _Bad(f"a name is longer than {MAX_NAME} bytes")
+            raise _bad(f"a name is longer than {MAX_NAME} bytes")
         return self.text[at:end] if self.text is not None else _text(self.strings[at:end])
 
     def versions(self) -> None:
         for step in (self._verdefs, self._verneeds):
             try:
                 step()
-            except _Bad as flaw:
+            except MalformedError as flaw:
                 self.problems.append(str(flaw))
 
     def _verdefs(self) -> None:
@@ -307,10 +310,10 @@ class _Reader:
         last = at + left
         for _ in range(min(self.tags.get(_DT_VERDEFNUM, MAX_VERSIONS), MAX_VERSIONS)):
             if at + 20 > last:
-                raise _Bad("the version definitions are truncated")
+                raise _bad("the version definitions are truncated")
             _, flags, index, _, _, aux, following = struct.unpack(self.end + "HHHHIII", self.data[at : at + 20])
             if aux < 20 or at + aux + 8 > last:
-                raise _Bad("a version definition has no name")
+                raise _bad("a version definition has no name")
             name = self.name(struct.unpack(self.end + "I", self.data[at + aux : at + aux + 4])[0])
             if not flags & 1:  # VER_FLG_BASE names the file itself
                 self.names[index & 0x7FFF] = (name, "")
@@ -326,11 +329,11 @@ class _Reader:
         last, budget = at + left, MAX_VERSIONS
         for _ in range(min(self.tags.get(_DT_VERNEEDNUM, MAX_VERSIONS), MAX_VERSIONS)):
             if at + 16 > last:
-                raise _Bad("the needed versions are truncated")
+                raise _bad("the needed versions are truncated")
             _, count, file, aux, following = struct.unpack(self.end + "HHIII", self.data[at : at + 16])
             budget -= count
             if budget < 0:
-                raise _Bad(f"more than {MAX_VERSIONS} needed versions")
+                raise _bad(f"more than {MAX_VERSIONS} needed versions")
             self._vernaux(at + aux, last, count, self.name(file))
             if following < 16:
                 return
@@ -339,7 +342,7 @@ class _Reader:
     def _vernaux(self, at: int, last: int, count: int, library: str) -> None:
         for _ in range(count):
             if at + 16 > last:
-                raise _Bad("a needed version is truncated")
+                raise _bad("a needed version is truncated")
             _, flags, index, name, following = struct.unpack(self.end + "IHHII", self.data[at : at + 16])
             version = self.name(name)
             self.names[index & 0x7FFF] = (version, library)
@@ -358,7 +361,7 @@ class _Reader:
             self.problems.append("the symbol table is truncated")
             count = left // form.size
         if count > MAX_SYMBOLS:
-            raise _Bad(f"more than {MAX_SYMBOLS} dynamic symbols")
+            raise _bad(f"more than {MAX_SYMBOLS} dynamic symbols")
         table = self.data[offset : offset + count * form.size]
         versions: Sequence[int] = ()
         if _DT_VERSYM in self.tags:
@@ -374,13 +377,13 @@ class _Reader:
 
     def _walk(self, form: struct.Struct, table: bytes, versions: Sequence[int]) -> None:
         """Sort every symbol into exports and wants, a batch at a time so that overlapping names cannot multiply without notice."""
-        rows = list(form.iter_unpack(table)) if self.wide else [(a, b, c, d) for a, b, c, d in form.iter_unpack(table)]
+        rows = list(form.iter_unpack(table))
         budget = 8 * len(self.strings) + (1 << 20)
         for at in range(0, len(rows), _BATCH):
             batch = self._batch(rows[at : at + _BATCH], versions[at : at + _BATCH])
             budget -= batch
             if budget < 0:
-                raise _Bad("the symbol names overlap beyond reason")
+                raise _bad("the symbol names overlap beyond reason")
 
     def _batch(self, rows: Sequence[tuple[int, ...]], versions: Sequence[int]) -> int:
         """Read some symbols; returns how many characters their names have together."""
@@ -400,7 +403,7 @@ class _Reader:
             else:
                 name = ""
             if not name:
-                raise _Bad("a symbol has no readable name")
+                raise _bad("a symbol has no readable name")
             total += end - at
             version, file = names.get(number & 0x7FFF, ("", ""))
             if section == 0:
@@ -419,7 +422,7 @@ class _Reader:
             wide = self.wide and self.machine in (22, 0x9026)  # s390x and Alpha have eight-byte hash words
             offset, left = self.at(self.tags[_DT_HASH], "hash table")
             if left < (16 if wide else 8):
-                raise _Bad("the hash table is truncated")
+                raise _bad("the hash table is truncated")
             return int(
                 struct.unpack(self.end + ("QQ" if wide else "II"), self.data[offset : offset + (16 if wide else 8)])[1]
             )
@@ -432,12 +435,12 @@ class _Reader:
     def _gnu_count(self) -> int:
         offset, left = self.at(self.tags[_DT_GNU_HASH], "hash table")
         if left < 16:
-            raise _Bad("the hash table is truncated")
+            raise _bad("the hash table is truncated")
         buckets, first, bloom, _ = struct.unpack(self.end + "IIII", self.data[offset : offset + 16])
         start = 16 + bloom * (8 if self.wide else 4)
         chains = start + 4 * buckets
         if chains > left:
-            raise _Bad("the hash table is truncated")
+            raise _bad("the hash table is truncated")
         last = max(struct.unpack(f"{self.end}{buckets}I", self.data[offset + start : offset + chains]), default=0)
         if last < first:
             return int(first)
@@ -452,7 +455,7 @@ class _Reader:
             at += len(block)
             if last > MAX_SYMBOLS:
                 break
-        raise _Bad("the hash table has no end")
+        raise _bad("the hash table has no end")
 
 
 def _text(raw: bytes) -> str:
