@@ -52,7 +52,7 @@ def accepted(host: Host) -> tuple[PublicKey, ...]:
 def open_composition(host: Host, spec: str) -> World:
     """The world that `name`, `name@{n}` or a root digest names, verified.
 
-    Raises NegativeError (ATOM-6010) when there is none, RefusedError (ATOM-3004, ATOM-3008) when nobody accepted signed it, MalformedError
+    Raises NegativeError (ATOM-6003) when there is none, RefusedError (ATOM-3004, ATOM-3008) when nobody accepted signed it, MalformedError
     (ATOM-6004, ATOM-1040 to 1042, ATOM-2009) when it is damaged.
     """
     from git_atom.compose.generation import resolve
@@ -71,6 +71,7 @@ def open_composition(host: Host, spec: str) -> World:
 def _open(host: Host, repo: Repo, commit: Oid, keys: Sequence[PublicKey], memo: str) -> World:
     """As open_composition, from the store itself: every byte of the view is read and digested unless a listing of it is at hand."""
     from git_atom.compose import generation
+    from git_atom.compose.head import broken
 
     with Objects(repo) as objects:
         found = generation.read(objects, commit, keys)
@@ -79,7 +80,7 @@ def _open(host: Host, repo: Repo, commit: Oid, keys: Sequence[PublicKey], memo: 
         if leaves is None or composition.view(leaves, found.composition.attributes) != head.view:
             leaves = sorted(objects.listing(found.merged))
             if composition.view(leaves, found.composition.attributes) != head.view:
-                raise generation.broken("the files are not those of the view that was signed")
+                raise broken("the files are not those of the view that was signed")
     world = World(head.name, head.root, head.view, leaves, found.composition, found.certificate, commit)
     _remember(host, world, memo)
     return world
@@ -95,29 +96,49 @@ def save(
 ) -> World:
     """Merge the layers and write them as the next generation of `name`; the same again writes nothing.
 
-    The layers' entries are those of `whole`, their blobs are in the store (a symlink's needs no leaves here). certificate: parts as in compose/generation.certify. trees:
-    git trees of entries that are in the store already. Raises ConflictError (ATOM-6001) when entries disagree, (ATOM-2010) on a race.
+    The layers' entries are those of `whole`, their blobs are in the store (a symlink's needs no leaves here). certificate: parts as in
+    compose/generation.certify. trees: git trees of entries that are in the store already. Raises ConflictError (ATOM-6001) when
+    entries disagree, (ATOM-2010) on a race.
     """
     from git_atom.compose import generation
-    from git_atom.compose.merge import merge
     from git_atom.trust.keys import builder_key
 
-    repo, trees = store(host), trees or {}
-    whole = composition.make(*whole)
+    made = form(host, name, whole, layers, certificate, trees)
+    draft = generation.Draft(name, made.composition, made.certificate, _filled(layers), made.leaves, trees or {})
+    commit, _ = generation.write(store(host), draft, builder_key(host), _now(host))
+    made = made._replace(commit=commit)
+    _remember(host, made, _memo(host, commit, accepted(host)))
+    return made
+
+
+def form(
+    host: Host,
+    name: str,
+    whole: Composition,
+    layers: Sequence[Layer],
+    certificate: Mapping[str, Any],
+    trees: Mapping[Digest, Oid] | None = None,
+) -> World:
+    """What `save` would make; nothing is written, and its commit is empty."""
+    from git_atom.compose import generation
+    from git_atom.compose.merge import merge
+
+    whole, layers = composition.make(*whole), _filled(layers)
     if set(whole.entries) != {entry for entry, _ in layers}:
         raise MalformedError("ATOM-6004", "the layers given are not the entries of the composition")
-    layers = [(e, [generation.link_leaf(e)] if e.kind == composition.LINK else leaves) for e, leaves in layers]
     for entry, leaves in layers:
-        if entry.digest not in trees:
+        if entry.digest not in (trees or {}):
             check_layer(entry, leaves)
     merged = merge(layers)
     root, view = composition.root(whole), composition.view(merged, whole.attributes)
-    stated = generation.certify(certificate, root, view)
-    draft = generation.Draft(name, whole, stated, layers, merged, trees)
-    commit, _ = generation.write(repo, draft, builder_key(host), _now(host))
-    world = World(name, root, view, merged, whole, stated, commit)
-    _remember(host, world, _memo(host, commit, accepted(host)))
-    return world
+    return World(name, root, view, merged, whole, generation.certify(certificate, root, view), Oid(""))
+
+
+def _filled(layers: Sequence[Layer]) -> list[Layer]:
+    """The layers with the leaves of symlinks, which follow from their entries."""
+    from git_atom.compose.generation import link_leaf
+
+    return [(e, [link_leaf(e)] if e.kind == composition.LINK else leaves) for e, leaves in layers]
 
 
 def check_layer(entry: Entry, leaves: Sequence[Leaf]) -> None:

@@ -11,12 +11,13 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from git_atom.compose.head import Head, broken
 from git_atom.core import canon, composition, refnames
 from git_atom.core.composition import Composition, Entry
 from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Digest, Oid, of_bytes
 from git_atom.core.name import check_name
 from git_atom.core.tree import Leaf, empty_dir, tree_digest
-from git_atom.errors import AtomError, MalformedError, NegativeError, RefusedError
+from git_atom.errors import MalformedError, NegativeError, RefusedError
 from git_atom.git import proc, refs
 from git_atom.git.objects import Objects, encode_tree, oid_of, tree_of
 from git_atom.git.pack import PackWriter
@@ -25,39 +26,10 @@ from git_atom.trust.keys import Signer
 from git_atom.trust.objects import sign_commit, verify_commit
 from git_atom.trust.publickey import PublicKey
 
-TYPE = "atom-composition/1"
 CERTIFICATE = "atom-certificate/1"
 IDENTITY = "git-compose <compose@atom.invalid>"
 _PARTS = ("bindings", "choices", "host", "missing")
 _SPEC = re.compile(r"(?P<name>[^@:]+)(?:@\{(?P<back>[0-9]{1,6})\})?")
-
-
-class Head(NamedTuple):
-    """What a generation's commit message says: its name, its place in the chain, and the digests of all it holds."""
-
-    name: str
-    sequence: int
-    root: Digest
-    view: Digest
-    tree: Digest
-    certificate: Digest
-
-    def encode(self) -> bytes:
-        """The commit message: type and name, empty line, canonical JSON, newline."""
-        return f"{TYPE} {self.name}\n\n".encode() + canon.encode(self._asdict()) + b"\n"
-
-    @classmethod
-    def decode(cls, message: bytes) -> Head:
-        """Inverse of encode; raises MalformedError (ATOM-6004)."""
-        row = canon.decode(message.partition(b"\n\n")[2].removesuffix(b"\n"))
-        try:
-            digests = [Digest.parse(row[key]) for key in ("root", "view", "tree", "certificate")]
-            made = cls(check_name(row["name"], exact=True), int(row["sequence"]), *digests)
-        except (AtomError, KeyError, TypeError, ValueError) as error:
-            raise broken("its message is malformed") from error
-        if made.encode() != message:
-            raise broken("its message is malformed")
-        return made
 
 
 class Generation(NamedTuple):
@@ -72,11 +44,6 @@ class Generation(NamedTuple):
     merged: Oid
     signer: PublicKey
     when: int  # seconds since the epoch, as the signer said
-
-
-def broken(why: str) -> MalformedError:
-    """The error for a generation that does not hold together."""
-    return MalformedError("ATOM-6004", f"the generation does not hold together: {why}", hint="git compose verify")
 
 
 def certify(parts: Mapping[str, Any], root: Digest, view: Digest) -> dict[str, Any]:
@@ -165,7 +132,7 @@ def _write_tree(pack: PackWriter, draft: Draft, manifest: bytes, certificate: by
 
 
 def delete(repo: Repo, name: str) -> Oid:
-    """Remove a composition's ref, with it its history; returns the commit it was at. Raises NegativeError (ATOM-6010)."""
+    """Remove a composition's ref, with it its history; returns the commit it was at. Raises NegativeError (ATOM-6003)."""
     ref = refnames.composition(check_name(name, exact=True))
     head = refs.get(repo, ref)
     if head is None:
@@ -178,7 +145,7 @@ def delete(repo: Repo, name: str) -> Oid:
 
 
 def resolve(repo: Repo, spec: str) -> Oid:
-    """The commit that `name`, `name@{n}` (n generations before the newest) or a root digest names. Raises NegativeError (ATOM-6010)."""
+    """The commit that `name`, `name@{n}` (n generations before the newest) or a root digest names. Raises NegativeError (ATOM-6003)."""
     if spec.startswith("blake3:"):
         root = Digest.parse(spec)
         argv = ["git", "rev-list", "--max-count=1", "--fixed-strings", f'--grep="root":"{root}"', f"--glob={refnames.COMPOSITIONS}*"]  # fmt: skip
@@ -188,7 +155,7 @@ def resolve(repo: Repo, spec: str) -> Oid:
         return Oid.parse(words[0])
     match = _SPEC.fullmatch(spec)
     if match is None:
-        raise NegativeError("ATOM-6010", f"'{spec}' does not name a composition", note="<name>, <name>@{n} or a root digest")  # fmt: skip
+        raise NegativeError("ATOM-6003", f"'{spec}' does not name a composition", note="<name>, <name>@{n} or a root digest")  # fmt: skip
     ref = refnames.composition(check_name(match["name"])) + f"~{match['back'] or 0}"
     found = refs.get(repo, ref)
     if found is None:
@@ -197,7 +164,7 @@ def resolve(repo: Repo, spec: str) -> Oid:
 
 
 def _unknown(spec: str) -> NegativeError:
-    return NegativeError("ATOM-6010", f"there is no composition '{spec}'", hint="git compose list")
+    return NegativeError("ATOM-6003", f"there is no composition '{spec}'", hint="git compose list")
 
 
 def history(repo: Repo, spec: str) -> list[Oid]:

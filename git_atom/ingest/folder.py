@@ -28,13 +28,13 @@ class Taken(NamedTuple):
 def take(path: str, put: Put) -> Taken:
     """Read a directory, or one file, giving every content to `put`.
 
-    Raises CannotError (ATOM-6007) when it is not there, MalformedError (ATOM-6003, ATOM-1004) for what cannot be kept.
+    Raises CannotError (ATOM-5060) when it is not there, MalformedError (ATOM-5061, ATOM-1004) for what cannot be kept.
     """
     taken = Taken([], [])
     try:
         found = os.stat(path)
     except FileNotFoundError as error:
-        raise CannotError("ATOM-6007", f"'{path}' is not there") from error
+        raise CannotError("ATOM-5060", f"'{path}' is not there") from error
     if not stat.S_ISDIR(found.st_mode):
         taken.leaves.append(_leaf(os.fsencode(os.path.realpath(path)), b"", found, put))
         return taken
@@ -76,5 +76,5 @@ def _leaf(place: bytes, inside: bytes, there: os.stat_result, put: Put) -> Leaf:
             data = file.read()
     else:
         shown = os.fsdecode(place)
-        raise MalformedError("ATOM-6003", f"'{shown}' is neither file, link nor directory", hint="leave it out")
+        raise MalformedError("ATOM-5061", f"'{shown}' is neither file, link nor directory", hint="leave it out")
     return Leaf(inside, mode, of_bytes(data), len(data), put(data))

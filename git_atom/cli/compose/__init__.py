@@ -15,6 +15,57 @@ COMMANDS: tuple[Command, ...] = (
             Opt(("--update",), "fetch the package lists anew"),
         ),
     ),
+    Command(
+        "new",
+        "form a composition from directories, compositions and what atoms were built to",
+        (
+            Arg("name", "name of the composition; a further generation when it exists"),
+            Arg(
+                "what", "[path=]what: dir:<path>, a composition, <composition>/<package>, or an atom that is built", "+"
+            ),
+        ),
+        writes=True,
+    ),
+    Command("list", "list compositions", lists=True),
+    Command(
+        "show",
+        "show what a composition is made of",
+        (Arg("composition", "name, name@{n} or root digest", "", "composition"),),
+    ),
+    Command(
+        "log",
+        "list the generations of a composition",
+        (Arg("composition", "name, name@{n} or root digest", "", "composition"),),
+        lists=True,
+    ),
+    Command(
+        "diff",
+        "compare two compositions by entries and paths",
+        (
+            Arg("old", "name, name@{n} or root digest", "", "composition"),
+            Arg("new", "name, name@{n} or root digest", "", "composition"),
+        ),
+    ),
+    Command(
+        "delete", "delete a composition and its history", (Arg("name", "its name", "", "composition"),), writes=True
+    ),
+    Command(
+        "verify",
+        "check a composition's signature, digests and merge over all its bytes",
+        (Arg("composition", "name, name@{n} or root digest", "", "composition"),),
+    ),
+    Command(
+        "run",
+        "run a program inside a composition, isolated",
+        (
+            Arg("composition", "name, name@{n} or root digest", "", "composition"),
+            Arg("command", "the program and its arguments", "..."),
+        ),
+        (
+            Opt(("--cwd",), "share the working directory, writable, as /build/cwd"),
+            Opt(("--net",), "share the network"),
+        ),
+    ),
 )
 
 TOOL = Tool("compose", "bind paths to digests: import, form, inspect and run environments", COMMANDS)
