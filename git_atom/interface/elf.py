@@ -413,7 +413,7 @@ class _Reader:
                 wants(new_want((name, version, file, False)))
             if number & 0x7FFF == 0 or other & 3 in (1, 2) or (section == _SHN_ABS and name == version):
                 continue  # local version index, internal or hidden visibility, version marker
-            exports(new_export((name, version, number < 0x8000, TYPES.get(info & 15, "notype"))))
+            exports(new_export((name, version, number < 0x8000 and not file, TYPES.get(info & 15, "notype"))))
         return total
 
     def count(self, entry: int) -> int:
