@@ -1,0 +1,100 @@
+"""What the manual tells people to type is typed here, as it stands, in a world where the names it uses exist.
+
+`https://git.example.org/` is served from a directory by git's own url.<base>.insteadOf, and the one anchor that the pages show
+stands for the anchor of the set that lies there.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+pytestmark = pytest.mark.slow
+ANCHOR = "blake3:438be2111e127ab03430f2b9dc854b7cada2039b5cd0576a92efff073eb3c905"
+
+# in the order in which a newcomer would read them; each continues where the one before it stopped
+FIRST_READ = (
+    "git-atom-init", "git-atom", "git-atom-new", "git-atom-lock", "git-atom-publish", "git-atom-list", "git-atom-show",
+    "git-atom-verify", "git-atom-trust-list", "git-atom-trust-add", "git-atom-fetch", "git-atom-trust", "git-atom-get",
+    "git-atom-log", "git-atom-uri", "git-atom-trust-remove", "git-build-doctor",
+)  # fmt: skip
+# asks the machine, which may say no with exit status 6
+MAY_SAY_NO = {"git build doctor"}
+
+
+def plain(text: str) -> str:
+    for code, char in (
+        ("\\(aq", "'"),
+        ("\\(ga", "`"),
+        ("\\(ha", "^"),
+        ("\\(ti", "~"),
+        ("\\-", "-"),
+        ("\\&", ""),
+        ("\\e", "\\"),
+    ):
+        text = text.replace(code, char)
+    return text
+
+
+def examples(page: str) -> list[str]:
+    text = (ROOT / f"man/{page}.1").read_text()
+    section = text.split(".SH EXAMPLES\n")[1].split("\n.SH ")[0]
+    return [plain(line[2:]) for line in section.splitlines() if line.startswith("$ ")]
+
+
+def test_every_page_of_atom_is_read() -> None:
+    pages = {p.stem for p in (ROOT / "man").glob("git-atom*.1")}
+    assert pages <= set(FIRST_READ)
+    assert all(examples(page) for page in FIRST_READ)
+
+
+@pytest.fixture
+def served(home: Path, key: Path, run: Run) -> str:
+    """Another project's repository at https://git.example.org/zlib; returns the anchor of its set."""
+    other = home / "other"
+    run("git", "init", "-q", other)
+    (other / "zlib").mkdir()
+    (other / "zlib/atom.toml").write_text('[atom]\nid = "zlib"\nversion = "1.3.1"\ntype = "package"\n')
+    run("git", "add", ".", cwd=other)
+    run("git", "commit", "-qm", "zlib", cwd=other)
+    anchor = run("git", "atom", "init", "-q", cwd=other).stdout.strip()
+    run("git", "init", "-q", "--bare", home / "served/zlib")
+    run("git", "remote", "add", "origin", home / "served/zlib", cwd=other)
+    run("git", "push", "-q", "origin", "main", cwd=other)
+    run("git", "atom", "publish", "-q", "--all", "--push", "origin", cwd=other)
+    run("git", "atom", "trust", "remove", anchor)
+    run("git", "config", "--global", f"url.file://{home}/served/.insteadOf", "https://git.example.org/")
+    return anchor
+
+
+def test_the_pages_of_git_atom(project: Path, served: str, home: Path, run: Run) -> None:
+    (project / "zlib").mkdir()
+    (project / "zlib/atom.toml").write_text('[atom]\nid = "zlib"\nversion = "1.3.1"\ntype = "package"\n')
+    run("git", "add", ".", cwd=project)
+    run("git", "commit", "-qm", "zlib", cwd=project)
+    run("git", "init", "-q", "--bare", home / "server.git")
+    run("git", "remote", "add", "origin", home / "server.git", cwd=project)
+    run("git", "push", "-q", "origin", "main", cwd=project)
+    run("git", "config", "--global", "--unset", "user.signingKey")
+    for page in FIRST_READ:
+        for line in examples(page):
+            done = run("bash", "-c", line.replace(ANCHOR, served), cwd=project, status=None)
+            allowed = (0, 6) if line in MAY_SAY_NO else (0,)
+            assert done.returncode in allowed, f"{page}(1): {line}\n{done.stdout}\n{done.stderr}"
+        if page == "git-atom":
+            assert "hello 0.1.0" in run("git", "atom", "list", cwd=project).stdout
+            run("git", "atom", "publish", "-q", "zlib", cwd=project)
+    assert (project / "zlib-1.3.1/atom.toml").exists()
+
+
+def test_the_outputs_the_pages_show_have_the_shape_of_real_ones() -> None:
+    """Digests, ids and fingerprints in examples of output are whole: a shortened one cannot be copied."""
+    for page in (ROOT / "man").glob("git-*.1"):
+        for digest in re.findall(r"blake3:[0-9a-f]*", plain(page.read_text())):
+            assert digest in ("blake3:",) or len(digest) == 71, f"{page.name}: {digest}"
