@@ -207,6 +207,7 @@ CODES: dict[str, str] = {
     "ATOM-6009": "a composition has no such program",
     "ATOM-6020": "a toolchain or package is not the one that was locked",
     "ATOM-6030": "a part of an ELF file cannot be read; told as a fact of the analysis",
+    "ATOM-6031": "a kept interface is damaged or of another version",
     "ATOM-7001": "the content of an atom in the store is not what was promised",
     "ATOM-7002": "an atom has no lock, or one that does not fit",
     "ATOM-7003": "an atom says nothing of how it is built",

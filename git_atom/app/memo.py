@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from git_atom.core.digest import of_bytes
+
 
 def get(path: str) -> bytes | None:
     """The bytes kept at a path; None when there are none."""
@@ -25,3 +27,16 @@ def put(path: str, data: bytes) -> None:
     except OSError:
         if os.path.lexists(temporary):
             os.unlink(temporary)
+
+
+def get_sealed(path: str) -> bytes | None:
+    """Bytes kept by put_sealed; None when there are none or they are damaged."""
+    data = get(path)
+    if data is None or of_bytes(data[:-64]).hex.encode() != data[-64:]:
+        return None
+    return data[:-64]
+
+
+def put_sealed(path: str, data: bytes) -> None:
+    """Keep bytes with their digest, so a torn or damaged file is noticed."""
+    put(path, data + of_bytes(data).hex.encode())

@@ -114,7 +114,7 @@ def statement(record: Record) -> bytes:
 
 
 def read(data: bytes) -> Record:
-    """Inverse of statement; raises MalformedError (ATOM-1050) for anything `statement` would not have written."""
+    """Inverse of statement; raises MalformedError (ATOM-1070) for anything `statement` would not have written."""
     value = canon.decode(data)
     try:
         record = _record(value)
@@ -123,7 +123,7 @@ def read(data: bytes) -> Record:
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, AtomError):
         pass
     raise MalformedError(
-        "ATOM-1050", "this is not the record of an execution", note="a newer program may have written it"
+        "ATOM-1070", "this is not the record of an execution", note="a newer program may have written it"
     )
 
 

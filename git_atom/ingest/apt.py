@@ -210,6 +210,12 @@ class AptState:
         return paths
 
 
+def mirror() -> str:
+    """Base URI of the machine's first mirror of its own distribution; raises CannotError (ATOM-5001)."""
+    release = _os_release()
+    return _origins(release.get("VERSION_CODENAME", ""), release)[0].uri
+
+
 def _size(path: str) -> int:
     try:
         return os.stat(path).st_size
