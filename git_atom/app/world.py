@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from git_atom.app import memo
 from git_atom.core import canon, composition
 from git_atom.core.composition import Composition, Entry
 from git_atom.core.digest import Digest, Oid, of_bytes
@@ -59,16 +60,16 @@ def open_composition(host: Host, spec: str) -> World:
 
     repo, keys = store(host), accepted(host)
     commit = resolve(repo, spec)
-    memo = _memo(host, commit, keys)
-    known = _recall(memo)
+    place = _place(host, commit, keys)
+    known = _recall(place)
     if known is not None:
         leaves = _listing(host, known.root, known.listing)
         if leaves is not None:
             return known.world(commit, leaves)
-    return _open(host, repo, commit, keys, memo)
+    return _open(host, repo, commit, keys, place)
 
 
-def _open(host: Host, repo: Repo, commit: Oid, keys: Sequence[PublicKey], memo: str) -> World:
+def _open(host: Host, repo: Repo, commit: Oid, keys: Sequence[PublicKey], place: str) -> World:
     """As open_composition, from the store itself: every byte of the view is read and digested unless a listing of it is at hand."""
     from git_atom.compose import generation
     from git_atom.compose.head import broken
@@ -82,7 +83,7 @@ def _open(host: Host, repo: Repo, commit: Oid, keys: Sequence[PublicKey], memo: 
             if composition.view(leaves, found.composition.attributes) != head.view:
                 raise broken("the files are not those of the view that was signed")
     world = World(head.name, head.root, head.view, leaves, found.composition, found.certificate, commit)
-    _remember(host, world, memo)
+    _remember(host, world, place)
     return world
 
 
@@ -107,7 +108,7 @@ def save(
     draft = generation.Draft(name, made.composition, made.certificate, _filled(layers), made.leaves, trees or {})
     commit, _ = generation.write(store(host), draft, builder_key(host), _now(host))
     made = made._replace(commit=commit)
-    _remember(host, made, _memo(host, commit, accepted(host)))
+    _remember(host, made, _place(host, commit, accepted(host)))
     return made
 
 
@@ -202,30 +203,29 @@ class _Known(NamedTuple):
         return World(self.name, self.root, self.view, leaves, parsed, self.certificate, commit)
 
 
-def _memo(host: Host, commit: Oid, keys: Iterable[PublicKey]) -> str:
+def _place(host: Host, commit: Oid, keys: Iterable[PublicKey]) -> str:
     policy = of_bytes("\n".join(sorted(key.digest for key in keys)).encode())
     return os.path.join(host.cache, "generations", f"{commit}-{policy.hex[:32]}")
 
 
-def _recall(memo: str) -> _Known | None:
-    data = _get(memo)
-    if data is None or of_bytes(data[:-64]).hex.encode() != data[-64:]:
+def _recall(place: str) -> _Known | None:
+    data = memo.get_sealed(place)
+    if data is None:
         return None
     try:
-        row = canon.decode(data[:-64])
+        row = canon.decode(data)
         root, view, listing = (Digest.parse(row[key]) for key in ("root", "view", "listing"))
         return _Known(row["name"], root, view, listing, row["manifest"], row["certificate"])
     except (AtomError, KeyError, TypeError):
         return None  # another version's
 
 
-def _remember(host: Host, world: World, memo: str) -> None:
+def _remember(host: Host, world: World, place: str) -> None:
     listing = encode_listing(world.leaves)
     manifest = composition.format(world.composition).decode()
     known = _Known(world.name, world.root, world.view, of_bytes(listing), manifest, world.certificate)
-    data = canon.encode(known._asdict())
-    _put(_listing_path(host, world.root), listing)
-    _put(memo, data + of_bytes(data).hex.encode())
+    memo.put(_listing_path(host, world.root), listing)
+    memo.put_sealed(place, canon.encode(known._asdict()))
 
 
 def _listing_path(host: Host, root: Digest) -> str:
@@ -234,40 +234,10 @@ def _listing_path(host: Host, root: Digest) -> str:
 
 def _listing(host: Host, root: Digest, digest: Digest | None = None) -> list[Leaf] | None:
     """The remembered listing of a root; with `digest`, only when its bytes have that digest."""
-    data = _get(_listing_path(host, root))
+    data = memo.get(_listing_path(host, root))
     if data is None or (digest is not None and of_bytes(data) != digest):
         return None
     try:
         return decode_listing(data)
     except (AtomError, ValueError):
         return None
-
-
-def _get(path: str) -> bytes | None:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError:
-        return None
-
-
-def _put(path: str, data: bytes) -> None:
-    """Keep derived bytes; a cache that cannot be written is done without."""
-    try:
-        write_atomically(path, data)
-    except OSError:
-        return
-
-
-def write_atomically(path: str, data: bytes) -> None:
-    """Put a file of derived data in place, whole or not at all."""
-    temporary = f"{path}.{os.getpid()}"
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-        os.replace(temporary, path)
-    except BaseException:
-        if os.path.lexists(temporary):
-            os.unlink(temporary)
-        raise

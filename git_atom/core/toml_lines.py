@@ -17,6 +17,7 @@ _STRING = r'"((?:[^"\\\x00-\x1f\x7f]|\\["\\])*)"'
 _LINE = re.compile(
     rf"\[\[([a-z.]+)\]\]|([a-z]+) = (?:{_STRING}|(0|[1-9][0-9]{{0,15}})|(true)|(\[))|    {_STRING},|(\])"
 )
+MAX_LINE = 64 * 1024  # characters
 
 
 class Row(NamedTuple):
@@ -55,7 +56,7 @@ def rows(lines: Sequence[str], first: int, sections: Collection[str], wrong: Cal
     for number, line in enumerate(lines, first):
         if not line:
             continue
-        match = _LINE.fullmatch(line)
+        match = _LINE.fullmatch(line) if len(line) <= MAX_LINE else None
         if match is None or (match[1] is None and not found):
             raise wrong(number)
         section, key, text, integer, flag, opened, item, closed = match.groups()
