@@ -1,4 +1,4 @@
-"""Laws of compositions: one text per value; merging is a partial commutative idempotent monoid over what paths mean."""
+"""Laws of the texts of compositions: one text per value, everything else refused; listings and attribute tables."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from git_atom.compose.merge import Layer, merge, merge_attributes
+from git_atom.compose.merge import merge_attributes
 from git_atom.core import composition
 from git_atom.core.composition import EXACT, INTERFACE, LINK, PLAIN, TREE, Attribute, Composition, Entry
 from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Oid, of_bytes
-from git_atom.core.tree import Leaf, decode_listing, empty_dir, encode_listing, tree_digest
+from git_atom.core.tree import Leaf, decode_listing, empty_dir, encode_listing
 from git_atom.errors import AtomError, ConflictError
 
 few = settings(max_examples=50, deadline=None)
 
-# few names, so that layers meet often; few contents, so that they often agree
 names = st.sampled_from([b"a", b"b", b"lib", b"usr"])
 paths = st.lists(names, min_size=1, max_size=4).map(b"/".join)
 contents = st.sampled_from([b"", b"one", b"two"])
@@ -39,95 +38,6 @@ def trees(draw: st.DrawFn) -> list[Leaf]:
         if not parents & found.keys() and not any(other.startswith(path + b"/") for other in found):
             found[path] = leaf(path, mode, content)
     return list(found.values())
-
-
-@st.composite
-def layer_lists(draw: st.DrawFn, least: int = 0) -> list[Layer]:
-    made = []
-    for number, leaves in enumerate(draw(st.lists(trees(), min_size=least, max_size=3))):
-        where = draw(st.sampled_from(["", "", "usr", "opt/x"]))
-        made.append((Entry(where, TREE, tree_digest(leaves), origin=f"layer {number}"), leaves))
-    return made
-
-
-def outcome(layers: list[Layer]) -> list[Leaf] | None:
-    try:
-        return merge(layers)
-    except ConflictError as error:
-        assert error.code == "ATOM-6001"
-        return None
-
-
-def whole(leaves: list[Leaf] | None) -> list[Layer]:
-    """A merged tree as a layer of its own."""
-    return [] if leaves is None else [(Entry("", TREE, tree_digest(leaves), origin="whole"), leaves)]
-
-
-def meaning(layers: list[Layer]) -> dict[bytes, object] | None:
-    """What the layers mean, computed the slow way: every directory, file and link at its path; None when they disagree."""
-    found: dict[bytes, object] = {}
-    for entry, leaves in layers:
-        for one in leaves:
-            path = entry.path.encode() + (b"/" if entry.path else b"") + one.path
-            rows = {path.rsplit(b"/", n)[0]: "directory" for n in range(1, path.count(b"/") + 1)}
-            rows[path] = "directory" if one.mode == MODE_TREE else (one.mode, one.digest)  # type: ignore[assignment]
-            for key, value in rows.items():
-                if found.setdefault(key, value) != value:
-                    return None
-    return found
-
-
-@settings(max_examples=150, deadline=None)
-@given(layer_lists())
-def test_merging_means_what_its_layers_mean_and_conflicts_exactly_when_they_do(layers: list[Layer]) -> None:
-    merged = outcome(layers)
-    assert (meaning(whole(merged)) if merged is not None else None) == meaning(layers)
-
-
-@few
-@given(layer_lists(least=2))
-def test_order_does_not_matter(layers: list[Layer]) -> None:
-    assert len({repr(outcome(list(order))) for order in permutations(layers)}) == 1
-
-
-@few
-@given(layer_lists())
-def test_merging_is_idempotent(layers: list[Layer]) -> None:
-    merged = outcome(layers)
-    assert outcome(layers + layers) == merged
-    if merged is not None:
-        assert outcome(whole(merged) + whole(merged)) == merged
-        assert outcome(layers + whole(merged)) == merged
-
-
-@few
-@given(layer_lists(), layer_lists(), layer_lists())
-def test_grouping_does_not_matter(a: list[Layer], b: list[Layer], c: list[Layer]) -> None:
-    left, right = outcome(a + b), outcome(b + c)
-    if left is not None and right is not None:
-        assert outcome(whole(left) + c) == outcome(a + whole(right)) == outcome(a + b + c)
-    else:
-        assert outcome(a + b + c) is None  # what disagrees once never agrees again
-
-
-@few
-@given(trees())
-def test_nothing_is_neutral(leaves: list[Leaf]) -> None:
-    one = whole(leaves)
-    assert outcome([*one, (Entry("", TREE, tree_digest([]), origin="empty"), [])]) == outcome(one) == sorted(leaves)
-
-
-@few
-@given(layer_lists(least=2))
-def test_a_conflict_names_both_sides_whatever_the_order(layers: list[Layer]) -> None:
-    said = set()
-    for order in permutations(layers):
-        try:
-            merge(list(order))
-        except ConflictError as error:
-            said.add((error.what, error.note))
-            assert sum(entry.origin in error.what for entry, _ in layers) >= 1
-    assert len(said) <= 1
 
 
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12)
