@@ -88,8 +88,10 @@ def _verdict(host: Host, repo: Repo, ref: str, tag: Oid) -> Built | None:
         row = canon.decode(known)
         if row is None:
             return None
-        row["interface"] = tuple(row["interface"])
-        return Built(**row)
+        made = Built(**row)
+        return made._replace(
+            action=Digest(made.action), output=Digest(made.output), tree=Oid(made.tree), interface=tuple(made.interface)
+        )
     from git_atom.app.records import verdict
 
     built = verdict(host, repo, ref, tag)
