@@ -193,6 +193,7 @@ def _publish(host: Host, own: OwnSet, found: Sequence[Source], dry_run: bool) ->
     done: dict[str, Published] = {}
     fresh: list[Source] = []
     repair: list[Change] = []
+    present = refs.several(own.repo, [refnames.atom_ref(one.name, one.version) for one in found])
     for one in found:
         held = logs.release(own.objects, own.log, one.name, one.version)
         if held is None:
@@ -203,7 +204,7 @@ def _publish(host: Host, own: OwnSet, found: Sequence[Source], dry_run: bool) ->
             raise conflict(one.name, one.version, release.tree, one.digest)
         ref = refnames.atom_ref(one.name, one.version)
         done[one.name] = _row("unchanged", release, ref)
-        repair += [] if dry_run else _repaired(own.repo, ref, tag, release, one.tree)
+        repair += [] if dry_run else _repaired(own.repo, present.get(ref), ref, tag, release, one.tree)
     for one in fresh:
         _check_lock(own, one, fresh)
     if repair:
@@ -219,10 +220,9 @@ def _row(how: str, release: Release, ref: str) -> Published:
     return Published(how, release.name, release.version, release.path, release.commit, release.tree, ref)
 
 
-def _repaired(repo: Repo, ref: str, tag: bytes, release: Release, tree: Oid) -> list[Change]:
+def _repaired(repo: Repo, now: Oid | None, ref: str, tag: bytes, release: Release, tree: Oid) -> list[Change]:
     """What puts a version's ref back to the tag that the log holds; its commit is the same wherever it is made."""
     want = oid_of("tag", tag, repo.object_format)
-    now = refs.get(repo, ref)
     if now == want:
         return []
     made = making.atom_commit(tree, release.id, release.origin, release.path, release.name, release.version)

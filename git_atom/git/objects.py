@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, cast
 
@@ -255,8 +256,13 @@ class Objects:
         return mode, here
 
 
-def write_loose(repo: Repo, kind: str, data: bytes, *, durable: bool = True) -> Oid:
-    """Write one object and return its id; nothing happens when it is there already. Atomic; synced to disk when `durable`.
+# Objects written and not yet known to be on disk, by object directory; `settle` empties it before a ref may name them.
+_UNSETTLED: dict[str, set[str]] = {}
+_FEW = 100
+
+
+def write_loose(repo: Repo, kind: str, data: bytes) -> Oid:
+    """Write one object and return its id; nothing happens when it is there already. Atomic; on disk before a ref moves (`settle`).
 
     Repositories in SHA-256 format go through `git hash-object`.
     """
@@ -271,16 +277,15 @@ def write_loose(repo: Repo, kind: str, data: bytes, *, durable: bool = True) -> 
         return oid
     except FileNotFoundError:
         pass
+    except PermissionError:
+        return oid  # another user's object in a shared repository
     import zlib
 
     os.makedirs(folder, exist_ok=True)
-    temporary = os.path.join(repo.objects, f"tmp_obj_{os.getpid()}_{oid[:16]}")
+    temporary = os.path.join(repo.objects, f"tmp_obj_{os.getpid()}_{time.monotonic_ns()}")
     try:
         with open(temporary, "wb") as file:
             file.write(zlib.compress(b"%s %d\0" % (kind.encode(), len(data)) + data, 1))
-            file.flush()
-            if durable:
-                os.fsync(file.fileno())
         os.chmod(temporary, 0o444)
         os.replace(temporary, path)
     except BaseException:
@@ -289,17 +294,29 @@ def write_loose(repo: Repo, kind: str, data: bytes, *, durable: bool = True) -> 
         except FileNotFoundError:
             pass
         raise
-    if durable:
-        _sync_folder(folder)
+    _UNSETTLED.setdefault(repo.objects, set()).add(path)
     return oid
 
 
-def _sync_folder(folder: str) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def settle(repo: Repo) -> None:
+    """Wait until every object this process wrote into the repository is on disk: file by file when they are few, else all at once."""
+    paths = _UNSETTLED.pop(repo.objects, set())
+    if len(paths) > _FEW:
+        import ctypes
+
+        handle = os.open(repo.objects, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            if ctypes.CDLL(None, use_errno=True).syncfs(handle) != 0:
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), repo.objects)
+        finally:
+            os.close(handle)
+        return
+    for path in [*paths, *{os.path.dirname(path) for path in paths}]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def tree_of(leaves: Iterable[Leaf], write: Callable[[bytes], Oid]) -> Oid:
@@ -316,9 +333,9 @@ def _tree_of(node: Node, write: Callable[[bytes], Oid]) -> Oid:
     )
 
 
-def write_tree_of(repo: Repo, leaves: Iterable[Leaf], *, durable: bool = True) -> Oid:
+def write_tree_of(repo: Repo, leaves: Iterable[Leaf]) -> Oid:
     """Write the tree objects over leaves whose blobs exist already; returns the root tree's id."""
-    return tree_of(leaves, lambda data: write_loose(repo, "tree", data, durable=durable))
+    return tree_of(leaves, lambda data: write_loose(repo, "tree", data))
 
 
 def graft(repo: Repo, objects: Objects, tree: Oid | None, files: Mapping[str, Oid]) -> Oid:

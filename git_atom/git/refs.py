@@ -8,6 +8,7 @@ from typing import NamedTuple
 from git_atom.core.digest import Oid
 from git_atom.errors import CannotError, ConflictError
 from git_atom.git import proc
+from git_atom.git.objects import settle
 from git_atom.git.repo import Repo
 
 
@@ -20,9 +21,10 @@ class Change(NamedTuple):
 
 
 def update(repo: Repo, changes: Sequence[Change], message: str) -> None:
-    """Make all changes or none; raises ConflictError ATOM-2010 naming the first ref whose old value differs."""
+    """Make all changes or none, after the objects written here are on disk; raises ConflictError ATOM-2010 naming the first ref whose old value differs."""
     if not changes:
         return
+    settle(repo)
     zero = "0" * repo.oid_length
     lines = ["start"]
     for change in changes:
@@ -31,7 +33,7 @@ def update(repo: Repo, changes: Sequence[Change], message: str) -> None:
         else:
             lines.append(f"update {change.ref}\0{change.new}\0{change.old or zero}")
     lines += ["prepare", "commit", ""]
-    argv = ["git", "update-ref", "-m", message, "-z", "--stdin"]
+    argv = ["git", "-c", "core.fsync=committed", "update-ref", "-m", message, "-z", "--stdin"]
     done = proc.run(argv, env=repo.env, stdin="\0".join(lines).encode())
     if done.status == 0:
         return

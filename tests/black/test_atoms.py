@@ -504,3 +504,63 @@ def test_sha256_repository_publishes(home: Path, key: Path, run: Run) -> None:
     run("git", "atom", "publish", "zlib", "--push", str(home / "server.git"), cwd=repo)
     done = run("git", "atom", "list", str(home / "server.git"), status=6)
     assert "sha256" in done.stderr
+
+
+def test_what_an_atom_needs_of_its_own_repository(server: Path, atom: Path, run: Run, stranger: dict[str, str]) -> None:
+    """A path dependency must be published as locked; a path source travels as a sub-atom."""
+    (atom / "shared").mkdir()
+    (atom / "shared/data").write_text("data\n")
+    (atom / "one.txt").write_text("one\n")
+    write_atom(atom / "lib", "lib", "1.0.0")
+    write_atom(atom / "app", "app", "1.0.0")
+    (atom / "app/atom.toml").write_text(
+        '[atom]\nid = "app"\nversion = "1.0.0"\ntype = "package"\n[deps.lib]\npath = "../lib"\n'
+        '[srcs.data]\npath = "../shared"\n[srcs.one]\npath = "../one.txt"\n'
+    )
+    commit(run, atom)
+    assert "ATOM-8003" in run("git", "atom", "publish", "app", cwd=atom, status=128).stderr
+    run("git", "atom", "lock", cwd=atom / "app")
+    commit(run, atom)
+    before = refs(run, atom)
+    done = run("git", "atom", "publish", "app", cwd=atom, status=128)
+    assert "ATOM-8009" in done.stderr and "'lib 1.0.0'" in done.stderr
+    assert refs(run, atom) == before
+    run("git", "atom", "publish", "app", "lib", "--push", "origin", cwd=atom)
+    tree = run("git", "rev-parse", "HEAD:shared", cwd=atom).stdout.strip()
+    blob = run("git", "rev-parse", "HEAD:one.txt", cwd=atom).stdout.strip()
+    assert run("git", "rev-parse", f"refs/subs/{tree}^{{tree}}", cwd=server).stdout.strip() == tree
+    assert run("git", "rev-parse", f"refs/subs/{blob}:file", cwd=server).stdout.strip() == blob
+    run("git", "fsck", "--strict", cwd=server)
+    store = trusting(run, server, stranger)
+    run("git", "atom", "fetch", f"{server}::app", cwd=Path(stranger["HOME"]), **stranger)
+    assert f"/subs/{tree}" in refs(run, store) and f"/subs/{blob}" in refs(run, store)
+    run("git", "atom", "verify", cwd=Path(stranger["HOME"]), **stranger)
+
+    write_atom(atom / "lib", "lib", "1.0.0", "changed\n")
+    (atom / "app/atom.toml").write_text((atom / "app/atom.toml").read_text().replace('"1.0.0"', '"1.1.0"'))
+    run("git", "atom", "lock", cwd=atom / "app")
+    commit(run, atom)
+    assert "ATOM-8016" in run("git", "atom", "publish", "app", cwd=atom, status=5).stderr
+
+
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_on_a_terminal_an_unknown_set_is_shown_and_asked_about(
+    server: Path, run: Run, stranger: dict[str, str], answer: str
+) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        ["git", "atom", "fetch", f"{server}::zlib"], stdin=theirs, stderr=theirs, stdout=subprocess.PIPE,
+        env=os.environ | stranger, cwd=stranger["HOME"],
+    )  # fmt: skip
+    os.close(theirs)
+    seen = b""
+    while b"[y/N] " not in seen:
+        seen += os.read(ours, 1000)
+    assert b"anchor blake3:" in seen and b"owner  SHA256:" in seen
+    os.write(ours, answer.encode() + b"\n")
+    out, _ = process.communicate(timeout=60)
+    os.close(ours)
+    assert (process.returncode, b"zlib 1.3.1" in out) == ((0, True) if answer == "y" else (2, False))
+    assert ("trustedAnchor" in (Path(stranger["HOME"]) / ".gitconfig").read_text()) == (answer == "y")
