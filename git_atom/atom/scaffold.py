@@ -53,7 +53,7 @@ def manifest(name: str, kind: str, found: Guess, suite: str) -> str:
         'license = ""'.ljust(32) + "# an SPDX expression, e.g. Apache-2.0",
         "maintainers = []",
         "",
-        "# [deps.zlib]                   # another atom; git atom add <uri> writes this for you",
+        "# [deps.zlib]                   # another atom that this one needs",
         '# url = "https://git.example.org/zlib"',
         '# version = "^1.3"',
         "",
