@@ -301,15 +301,7 @@ def write_loose(repo: Repo, kind: str, data: bytes) -> Oid:
 def settle(repo: Repo) -> None:
     """Wait until every object this process wrote into the repository is on disk: file by file when they are few, else all at once."""
     paths = _UNSETTLED.pop(repo.objects, set())
-    if len(paths) > _FEW:
-        import ctypes
-
-        handle = os.open(repo.objects, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            if ctypes.CDLL(None, use_errno=True).syncfs(handle) != 0:
-                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), repo.objects)
-        finally:
-            os.close(handle)
+    if len(paths) > _FEW and _sync_all(repo.objects):
         return
     for path in [*paths, *{os.path.dirname(path) for path in paths}]:
         handle = os.open(path, os.O_RDONLY)
@@ -317,6 +309,17 @@ def settle(repo: Repo) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _sync_all(folder: str) -> bool:
+    """Wait for the whole file system of a folder (syncfs(2)); False when that did not work, so that files are synced one by one."""
+    import ctypes
+
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        return bool(ctypes.CDLL(None).syncfs(handle) == 0)
+    finally:
+        os.close(handle)
 
 
 def tree_of(leaves: Iterable[Leaf], write: Callable[[bytes], Oid]) -> Oid:
