@@ -48,7 +48,7 @@ def new(host: Host, name: str, whats: Sequence[str], *, dry_run: bool = False) -
 
     what: `dir:<path>`, a composition, `<composition>/<package>`, or else atoms that are built (all of them together with what they need
     at run time). Raises ConflictError (ATOM-6001, ATOM-6002) when parts disagree, CannotError (ATOM-5060) for a directory that is not there,
-    NegativeError (ATOM-6007, ATOM-6008).
+    NegativeError (ATOM-6008, ATOM-7030).
     """
     name = check_name(name, exact=True)
     parts: list[Part] = []
@@ -68,7 +68,9 @@ def new(host: Host, name: str, whats: Sequence[str], *, dry_run: bool = False) -
     attributes = merge_attributes([rows for part in parts for rows in part.attributes])
     whole = composition.make([entry for entry, _ in layers], attributes)
     trees = {digest: oid for part in parts for digest, oid in part.trees.items()}
-    certificate = next((part.certificate for part in parts if part.certificate), {})
+    certificate = dict(parts[-1].certificate) if atoms else {}
+    if atoms and len(parts) == 1 and not certificate.get("missing"):
+        certificate["layer"] = "environment"
     form = world.form if dry_run else world.save
     made = form(host, name, whole, layers, certificate, trees)
     return Formed(made, tuple(str(item) for item in made.certificate.get("missing", ())))
@@ -77,7 +79,7 @@ def new(host: Host, name: str, whats: Sequence[str], *, dry_run: bool = False) -
 def split(word: str) -> tuple[str, str]:
     """`<path>=<what>` taken apart; the path is "" when there is none. Raises UsageError (ATOM-9001)."""
     path, equals, what = word.partition("=")
-    if not equals or path.startswith(("dir:", "/", ".")) and ":" in path:
+    if not equals or "@" in path or ":" in path:  # a directory's own name, or an atom's requirement
         return "", word
     path = path.strip("/")
     if not what or not path:
@@ -158,11 +160,16 @@ def _rooted(what: str, part: Part) -> Part:
 
 
 def _atoms(host: Host, names: Sequence[str]) -> Part:
-    raise NegativeError(
-        "ATOM-6007",
-        f"'{names[0]}' is neither a composition, nor a directory",
-        hint="git compose list; a directory is written dir:<path>",
-    )
+    """What atoms were built to, with what that needs at run time."""
+    from git_atom.app.closure import run_closure
+
+    try:
+        closed = run_closure(host, names)
+    except NegativeError as error:
+        if error.code == "ATOM-7030":
+            error.note = error.note or "it is no composition either; a directory is written dir:<path>"
+        raise
+    return Part(closed.layers, closed.attributes, closed.trees, closed.certificate)
 
 
 # ---- looking ---------------------------------------------------------------------------------------------------------
