@@ -15,12 +15,21 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from git_atom.core.host import Host
-from git_atom.errors import CannotError, UnavailableError
+from git_atom.errors import AtomError, CannotError, RefusedError, UnavailableError
 from git_atom.git import proc
 
 # Of a machine's apt configuration, what tells how to reach the network, and nothing else (no hooks, pins or targets).
 _KEPT = re.compile(r"Acquire::(?!IndexTargets|GzipIndexes|CompressionTypes|Languages|Changelogs|cdrom)")
 _PARTS = ("", "-updates", "-security", "/updates")
+_ROLLING = ("sid", "unstable", "experimental")  # suites without the other parts
+# Components of Debian and Ubuntu: a third party's source may use a suite's name, too, and is told by its own components.
+_COMPONENTS = {"main", "contrib", "non-free", "non-free-firmware", "restricted", "universe", "multiverse"}
+# What apt would take for something else than a package must not reach it: options, files, patterns, `name-` (remove), `name/suite`.
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.](?::[a-z0-9-]+)?(?:=[A-Za-z0-9.+:~-]+)?")
+# Words of gpgv and sqv for lists that are not signed as they should be.
+_UNSIGNED = re.compile(
+    r"NO_PUBKEY|BADSIG|EXPKEYSIG|REVKEYSIG|KEYEXPIRED|NODATA|sqv|is not signed|not valid yet|is expired"
+)
 _URI = re.compile(r"'([^']+)' (\S+) (\d+) SHA256:([0-9a-f]{64})")
 
 
@@ -61,13 +70,12 @@ class AptState:
         release = _os_release()
         self.suite = suite or release.get("VERSION_CODENAME", "")
         self.kind = kind
-        self.origins = _origins(self.suite, release)
+        self.origins, self.borrowed = _origins(self.suite, release)
         self.root = os.path.join(host.cache, "apt", f"{self.suite}-{kind}")
         self.archives = os.path.join(host.cache, "apt", "archives")
-        self.env = proc.clean_env(host.environ) | {
-            "APT_CONFIG": os.path.join(self.root, "apt.conf"),
-            "DEBIAN_FRONTEND": "noninteractive",
-        }
+        theirs = proc.clean_env(host.environ) | {"DEBIAN_FRONTEND": "noninteractive"}
+        self.machine_env = theirs  # with the user's own APT_CONFIG, if any
+        self.env = theirs | {"APT_CONFIG": os.path.join(self.root, "apt.conf")}
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
@@ -86,8 +94,9 @@ class AptState:
             f"{word}{f' [signed-by={o.keyring}]' if o.keyring else ''} {o.uri} {o.suite} {' '.join(o.components)}\n"
             for o in self.origins
         ]
-        dump = proc.check(["apt-config", "dump"], env={k: v for k, v in self.env.items() if k != "APT_CONFIG"}).decode()
+        dump = proc.check(["apt-config", "dump"], env=self.machine_env).decode()
         kept = [line for line in dump.splitlines() if _KEPT.match(line)]
+        native = re.search(r'^APT::Architecture "([a-z0-9-]+)";', dump, re.M)
         settings = {
             "Dir::Etc::main": "/dev/null", "Dir::Etc::parts": "/dev/null", "Dir::Etc::sourcelist": f"{self.root}/sources.list",
             "Dir::Etc::sourceparts": "/dev/null", "Dir::Etc::preferences": "/dev/null", "Dir::Etc::preferencesparts": "/dev/null",
@@ -95,6 +104,9 @@ class AptState:
             "Dir::Cache": f"{self.root}/cache", "Dir::Cache::archives": self.archives, "Dir::Log": f"{self.root}/state",
             "Acquire::Languages": "none", "Acquire::ForceHash": "sha256", "APT::Install-Recommends": "false", "APT::Install-Suggests": "false",
             "APT::Get::Assume-Yes": "true", "APT::Get::AllowUnauthenticated": "false", "APT::Sandbox::User": "",
+            "APT::Architecture": native[1] if native else "", "APT::Architectures": native[1] if native else "",
+            "Acquire::AllowInsecureRepositories": "false", "Acquire::AllowWeakRepositories": "false",
+            "Acquire::AllowDowngradeToInsecureRepositories": "false", "APT::Cmd::Pattern-Only": "true",
             "APT::Update::Error-Mode": "any", "APT::Cmd::Disable-Script-Warning": "true", "Dpkg::Use-Pty": "false", "Acquire::Retries": "2",
         }  # fmt: skip
         conf = "\n".join(kept + [f'{key} "{value}";' for key, value in settings.items()]) + "\n"
@@ -116,9 +128,19 @@ class AptState:
         self.host.progress.say(f"fetching the package lists of {self.suite}")
         done = self._apt(["apt-get", "-qq", "update"])
         if done.status != 0:
-            raise UnavailableError("ATOM-5002", f"the package lists of '{self.suite}' could not be fetched", note=_last(done.err),
-                                   hint="check the network, then run the same command again")  # fmt: skip
+            raise self._no_lists(done.err)
         _write_if_changed(stamp, wanted)
+
+    def _no_lists(self, err: bytes) -> AtomError:
+        """Why the lists could not be fetched: not signed as they should be, no such suite at these mirrors, or no network."""
+        text = err.decode(errors="replace")
+        if _UNSIGNED.search(text):
+            return RefusedError("ATOM-5007", f"the package lists of '{self.suite}' are not signed by their distribution", note=_last(err),
+                                hint="install the distribution's keyring, e.g. debian-archive-keyring, and check the clock")  # fmt: skip
+        hint = "check the network, then run the same command again"
+        if self.borrowed:
+            hint += f"; if '{self.suite}' is of another distribution, add a source of it to /etc/apt/sources.list.d"
+        return UnavailableError("ATOM-5002", f"the package lists of '{self.suite}' could not be fetched", note=_last(err), hint=hint)  # fmt: skip
 
     def _apt(self, argv: Sequence[str]) -> proc.Done:
         return proc.run(argv, env=self.env, cwd=self.root)
@@ -151,8 +173,12 @@ class AptState:
     def closure(self, packages: Sequence[str]) -> list[Deb]:
         """Everything an empty system needs to have these packages (`name` or `name=version`), recommendations left out, by name.
 
-        Raises CannotError (ATOM-5004) for an unknown package, with near names; CannotError (ATOM-5003) when apt finds no solution.
+        Raises CannotError (ATOM-5004) for an unknown package, with near names; CannotError (ATOM-5003) when apt finds no solution;
+        as `run` without lists.
         """
+        for package in packages:
+            if not _PACKAGE.fullmatch(package):
+                raise CannotError("ATOM-5004", f"'{package}' is not the name of a package", hint="<name> or <name>=<version>")  # fmt: skip
         with self._lock():
             self._ready()
             empty = [
@@ -213,7 +239,7 @@ class AptState:
 def mirror() -> str:
     """Base URI of the machine's first mirror of its own distribution; raises CannotError (ATOM-5001)."""
     release = _os_release()
-    return _origins(release.get("VERSION_CODENAME", ""), release)[0].uri
+    return _origins(release.get("VERSION_CODENAME", ""), release)[0][0].uri
 
 
 def _size(path: str) -> int:
@@ -256,28 +282,26 @@ def _os_release() -> dict[str, str]:
         return {}
 
 
-def _origins(suite: str, release: dict[str, str]) -> tuple[Origin, ...]:
-    """Where the machine gets this suite from; for another suite of the same distribution, the same mirrors with that suite's name."""
+def _origins(suite: str, release: dict[str, str]) -> tuple[tuple[Origin, ...], bool]:
+    """Where the machine gets this suite from, and whether that had to be borrowed from its own suite: the same mirrors, the other name."""
     if not suite:
         raise CannotError(
             "ATOM-5001", "this machine does not say what suite it runs", hint="name one, e.g. --suite bookworm"
         )
-    distribution = release.get("ID", "debian")
-    keyring = f"/usr/share/keyrings/{distribution}-archive-keyring.gpg"
+    if not re.fullmatch(r"[a-z][a-z0-9.-]*", suite):
+        raise CannotError("ATOM-5001", f"'{suite}' is not the name of a suite", hint="a codename, such as bookworm")
+    keyring = f"/usr/share/keyrings/{release.get('ID', 'debian')}-archive-keyring.gpg"
     keyring = keyring if os.path.exists(keyring) else ""
-    all_origins = list(_machine_origins())
-    wanted = [o for o in all_origins if o.suite in {suite + part for part in _PARTS}]
-    if not wanted:
-        own = release.get("VERSION_CODENAME", "")
-        wanted = [
-            o._replace(suite=suite + o.suite[len(own) :])
-            for o in all_origins
-            if own and o.suite in {own + p for p in _PARTS}
-        ]
+    known, own = [o for o in _machine_origins() if _COMPONENTS & set(o.components)], release.get("VERSION_CODENAME", "")
+    wanted = [o for o in known if o.suite in {suite + part for part in _PARTS}]
+    borrowed = not wanted
+    if borrowed:
+        parts = [""] if suite in _ROLLING else _PARTS
+        wanted = [o._replace(suite=suite + part) for o in known for part in parts if own and o.suite == own + part]
     if not wanted:
         raise CannotError("ATOM-5001", f"no mirror for suite '{suite}' is known on this machine", note="mirrors are taken from the machine's own apt sources",
                           hint="add a source of that distribution to /etc/apt/sources.list.d, with its keyring")  # fmt: skip
-    return tuple(dict.fromkeys(o._replace(keyring=o.keyring or keyring) for o in wanted))
+    return tuple(dict.fromkeys(o._replace(keyring=o.keyring or keyring) for o in wanted)), borrowed
 
 
 def _machine_origins() -> Iterator[Origin]:
@@ -287,6 +311,8 @@ def _machine_origins() -> Iterator[Origin]:
             match = re.match(r"deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)\s+(.+)", line.split("#")[0].strip())
             if match:
                 options = dict(o.split("=", 1) for o in (match[1] or "").split() if "=" in o)
+                if match[2].startswith("cdrom:"):
+                    continue
                 yield Origin(match[2], match[3], tuple(match[4].split()), options.get("signed-by", ""))
     for path in sorted(glob.glob("/etc/apt/sources.list.d/*.sources")):
         text = "\n".join(line for line in _lines(path) if not line.startswith("#"))
