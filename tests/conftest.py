@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def environment(home: Path) -> dict[str, str]:
     """The environment of a user whose whole world is `home`."""
     env = {k: v for k, v in os.environ.items() if k in KEEP or k.endswith("_proxy")}
     return env | {
+        "PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}",
         "HOME": str(home),
         "XDG_CACHE_HOME": str(home / ".cache"),
         "XDG_DATA_HOME": str(home / ".local/share"),

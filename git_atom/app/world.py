@@ -46,7 +46,7 @@ def accepted(host: Host) -> tuple[PublicKey, ...]:
     from git_atom.trust.keys import builder_public
     from git_atom.trust.publickey import parse
 
-    others = (parse(line, ACCEPTED) for line in config.user_only(ACCEPTED, host.environ))
+    others = (parse(line, ACCEPTED) for line in config.user_only(ACCEPTED, host.environ, cwd=host.cwd))
     return tuple(dict.fromkeys((builder_public(host), *others)))
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Protocol
 
 from git_atom.errors import CannotError
@@ -31,23 +32,45 @@ def get(
     repo: HasEnv | None, key: str, environ: Mapping[str, str], *, cwd: str | None = None, kind: str = ""
 ) -> str | None:
     """The value in force of a key, or None; `kind` is one of git's types (`path` expands `~`, `bool`, `int`)."""
+    if repo is None and key.startswith(_OURS) and not kind:
+        ours = [value for _, name, value in _ours(cwd or ".", tuple(sorted(environ.items()))) if name == key.lower()]
+        return ours[-1] if ours else None
     typed = [f"--type={kind}"] if kind else []
     done = proc.run(["git", "config", "-z", *typed, "--get", key], env=repo.env if repo else environ, cwd=cwd)
     found = _values(done.out)
     return found[-1] if done.status == 0 and found else None
 
 
-def user_only(key: str, environ: Mapping[str, str]) -> list[str]:
-    """Every value of a key in the system's and the user's own files; no repository, `-c` or environment override is read."""
-    env = proc.clean_env(environ) | {"GIT_DIR": "/dev/null"}
-    done = proc.run(["git", "config", "-z", "--show-scope", "--get-all", key], env=env, cwd="/")
-    parts = _values(done.out)
-    return [value for scope, value in zip(parts[::2], parts[1::2], strict=False) if scope in ("system", "global")]
+def user_only(key: str, environ: Mapping[str, str], *, cwd: str = "") -> list[str]:
+    """Every value of a key in the system's and the user's own files; no repository's, `-c` or environment override counts.
+
+    With `cwd`, read in one go with what `get` reads from there and told apart by git's own word on where each value stands.
+    """
+    env = environ if cwd else _outside(environ)
+    rows = _ours(cwd or "/", tuple(sorted(env.items()))) if key.startswith(_OURS) else None
+    if rows is None:
+        done = proc.run(["git", "config", "-z", "--show-scope", "--get-all", key], env=_outside(environ), cwd="/")
+        parts = _values(done.out)
+        rows = tuple((scope, key.lower(), value) for scope, value in zip(parts[::2], parts[1::2], strict=False))
+    return [value for scope, name, value in rows if scope in ("system", "global") and name == key.lower()]
+
+
+_OURS = "atom."
+
+
+@lru_cache(maxsize=8)
+def _ours(cwd: str, env: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str, str], ...]:
+    """Every `atom.*` setting seen from a directory as (scope, key, value), read once a process: each git costs milliseconds."""
+    argv = ["git", "config", "-z", "--show-scope", "--get-regexp", "^atom[.]"]
+    parts = _values(proc.run(argv, env=dict(env), cwd=cwd).out)
+    rows = zip(parts[::2], (part.partition("\n") for part in parts[1::2]), strict=False)
+    return tuple((scope, name, value) for scope, (name, _, value) in rows)
 
 
 def add_user(key: str, value: str, environ: Mapping[str, str]) -> None:
     """Add one value to the user's own (global) configuration; raises CannotError ATOM-2002 when git cannot write it."""
     proc.check(["git", "config", "--global", "--add", key, value], env=_outside(environ), cwd="/")
+    _ours.cache_clear()
 
 
 def remove_user(key: str, value: str, environ: Mapping[str, str]) -> bool:
@@ -55,6 +78,7 @@ def remove_user(key: str, value: str, environ: Mapping[str, str]) -> bool:
     done = proc.run(
         ["git", "config", "--global", "--fixed-value", "--unset-all", key, value], env=_outside(environ), cwd="/"
     )
+    _ours.cache_clear()
     if done.status not in (0, 5):
         last = done.err.decode(errors="replace").strip()
         raise CannotError("ATOM-2002", f"git could not remove '{key}' from your configuration", note=last)
