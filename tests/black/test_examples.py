@@ -70,11 +70,12 @@ def served(home: Path, key: Path, run: Run) -> str:
     (other / "zlib/atom.toml").write_text('[atom]\nid = "zlib"\nversion = "1.3.1"\ntype = "package"\n')
     run("git", "add", ".", cwd=other)
     run("git", "commit", "-qm", "zlib", cwd=other)
-    anchor = run("git", "atom", "init", "-q", cwd=other).stdout.strip()
+    theirs = str(home / "theirs")  # its owner's store is not ours
+    anchor = run("git", "atom", "init", "-q", cwd=other, XDG_DATA_HOME=theirs).stdout.strip()
     run("git", "init", "-q", "--bare", home / "served/zlib")
     run("git", "remote", "add", "origin", home / "served/zlib", cwd=other)
     run("git", "push", "-q", "origin", "main", cwd=other)
-    run("git", "atom", "publish", "-q", "--all", "--push", "origin", cwd=other)
+    run("git", "atom", "publish", "-q", "--all", "--push", "origin", cwd=other, XDG_DATA_HOME=theirs)
     run("git", "atom", "trust", "remove", anchor)
     run("git", "config", "--global", f"url.file://{home}/served/.insteadOf", "https://git.example.org/")
     return anchor
