@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import marshal
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -91,7 +92,6 @@ def execute(
     share = share or Share()
     _check(request, inputs, share)
     bwrap, version = machine.bwrap()
-    blobs.ensure([leaf for leaf in world if leaf.mode == 0o120000], read)
     staged = _Staged(request, world, blobs, inputs, read)
     why: list[str] = []
     for mechanism in mechanisms:
@@ -131,12 +131,11 @@ class _Staged:
         self, request: Request, world: Sequence[Leaf], blobs: Blobs, inputs: Inputs, read: Read | None
     ) -> None:
         self.request, self.world, self.blobs, self.inputs, self.read = request, world, blobs, inputs, read
-        self.view = blobs.layout(request.view, world)
+        self.view = blobs.layout(request.view, world, read)
         self.layout = Layout(self.view)
         self.trees = []
         for (path, leaves), stated in zip(inputs, request.inputs, strict=True):
-            blobs.ensure([leaf for leaf in leaves if leaf.mode == 0o120000], read)
-            self.trees.append((path, blobs.layout(stated.tree, leaves, mount_points=False)))
+            self.trees.append((path, blobs.layout(stated.tree, leaves, read, mount_points=False)))
 
     def verify(self) -> None:
         """See that every blob of view and inputs is what it is called."""
@@ -290,15 +289,15 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     stdin, stdout = _pipes(child)
     stdin.close()
     try:
-        child.wait(timeout=10)
-    except subprocess.TimeoutExpired:
-        child.kill()  # the kernel then kills bwrap, and with it the sandbox
-        child.wait()
-    except KeyboardInterrupt:
-        child.kill()
-        child.wait()
-        raise
+        handle = os.pidfd_open(child.pid)
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        poll.poll(10_000)
+        os.close(handle)
     finally:
+        if child.poll() is None:
+            child.kill()  # the kernel then kills bwrap, and with it the sandbox
+            child.wait()
         stdout.close()
 
 

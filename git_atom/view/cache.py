@@ -11,11 +11,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from struct import Struct
 
 from git_atom.core.digest import Digest, of_bytes, of_chunks
-from git_atom.core.tree import MODE_TREE, Leaf
+from git_atom.core.tree import MODE_LINK, MODE_TREE, Leaf
 from git_atom.errors import AtomError, CannotError, MalformedError, RefusedError, UnavailableError
 from git_atom.view.compile import compile_layout, intact
 from git_atom.view.layout import EPOCH, MODE_PLAIN, MODE_PROGRAM, Layout
@@ -23,6 +23,7 @@ from git_atom.view.layout import EPOCH, MODE_PLAIN, MODE_PROGRAM, Layout
 _TOKEN = Struct("<QQQQ")
 _RECORD = 32 + _TOKEN.size
 _CHUNK = 1 << 20
+_MANY = 16384  # notes from which on a shorter file is worth writing
 
 Read = Callable[[Leaf], bytes]
 
@@ -37,6 +38,7 @@ class Blobs:
         self.root = root
         self.room = "exec" if programs else "blobs"
         self.mode = stat.S_IFREG | (MODE_PROGRAM if programs else MODE_PLAIN)
+        self._known: set[bytes] | None = None
         self._tokens_path = f"{root}/tokens" + ("-exec" if programs else "")
         try:
             os.makedirs(root, mode=0o700, exist_ok=True)
@@ -119,8 +121,10 @@ class Blobs:
             notes.append(bytes.fromhex(name) + _token(found))
         self._note(notes)
 
-    def layout(self, key: Digest | None, leaves: Iterable[Leaf], *, mount_points: bool = True) -> bytes:
-        """The layout of a view, kept under `key` (the view's digest); links must be here already (`ensure`)."""
+    def layout(
+        self, key: Digest | None, leaves: Sequence[Leaf], read: Read | None = None, *, mount_points: bool = True
+    ) -> bytes:
+        """The layout of a view, kept under `key` (the view's digest). Raises what `ensure` raises for a symlink's target."""
         path = f"{self.root}/layouts/{key.hex}-{int(mount_points)}" if key else ""
         if path:
             try:
@@ -130,6 +134,7 @@ class Blobs:
                     return data
             except OSError:
                 pass  # not made yet
+        self.ensure([leaf for leaf in leaves if leaf.mode == MODE_LINK], read)
         data = compile_layout(leaves, self.read, mount_points)
         if path:
             self._keep(path, data)
@@ -211,6 +216,11 @@ class Blobs:
             os.close(fd)
 
     def _tokens(self) -> set[bytes]:
+        if self._known is None:
+            self._known = self._load()
+        return self._known
+
+    def _load(self) -> set[bytes]:
         try:
             with open(self._tokens_path, "rb") as file:
                 data = file.read()
@@ -219,11 +229,30 @@ class Blobs:
         if len(data) % _RECORD:
             _forget(self._tokens_path)  # torn: forget all notes, every blob is hashed again
             return set()
+        if len(data) > _MANY * _RECORD:
+            data = self._compact(data)
         return {data[i : i + _RECORD] for i in range(0, len(data), _RECORD)}
+
+    def _compact(self, data: bytes) -> bytes:
+        """Of the notes on each blob, the last; written back when that makes the file much smaller."""
+        last = {data[i : i + 32]: data[i : i + _RECORD] for i in range(0, len(data), _RECORD)}
+        if len(last) * _RECORD * 2 > len(data):
+            return data
+        data = b"".join(last.values())
+        temporary = f"{self.root}/tmp/{os.getpid()}-tokens"
+        try:
+            self._write(temporary, data)
+            os.chmod(temporary, 0o600)
+            os.rename(temporary, self._tokens_path)
+        except OSError:
+            _forget(temporary)  # the long file serves as well
+        return data
 
     def _note(self, records: list[bytes]) -> None:
         if not records:
             return
+        if self._known is not None:
+            self._known.update(records)
         data = b"".join(records)
         try:
             fd = os.open(self._tokens_path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
