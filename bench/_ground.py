@@ -1,0 +1,134 @@
+"""What benchmarks of views and builds stand on: a toolchain imported from the distribution, zlib's sources, and clocks.
+
+Kept in `<cache>/git-atom-bench` between runs, so that only the first one downloads.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import resource
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from git_atom.app import imports, sourcing, world
+from git_atom.core.digest import Digest
+from git_atom.core.host import Host, Progress
+from git_atom.core.tree import Leaf, tree_digest
+from git_atom.git.repo import store
+from git_atom.ingest import debsource
+from git_atom.ingest.apt import AptState
+from git_atom.ingest.unpack import unpack
+from git_atom.view.cache import Blobs
+
+PACKAGES = (
+    "bash", "coreutils", "dash", "diffutils", "findutils", "gawk", "gcc", "grep", "libc6-dev", "make", "perl-base", "sed", "tar", "xz-utils",
+)  # fmt: skip
+
+
+class Ground(NamedTuple):
+    """A world and the sources to build in it, all blobs in the cache; `unpacked` are the sources' contents."""
+
+    blobs: Blobs
+    view: Digest
+    leaves: list[Leaf]
+    sources: list[Leaf]
+    source_tree: Digest
+
+
+def host() -> Host:
+    """The user of the benchmark: a directory of its own below the user's cache."""
+    home = os.path.expanduser("~")
+    place = os.path.join(os.environ.get("XDG_CACHE_HOME") or f"{home}/.cache", "git-atom-bench")
+    Path(place).mkdir(parents=True, exist_ok=True)
+    env = {
+        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+        "HOME": place,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "LC_ALL": "C.UTF-8",
+    }
+    env |= {k: v for k, v in os.environ.items() if k.endswith("_proxy")}
+    key = f"{place}/key"
+    if not os.path.exists(key):
+        os.spawnvpe(os.P_WAIT, "ssh-keygen", ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], env)
+        Path(place, ".gitconfig").write_text(
+            f"[user]\n\tname = Bench\n\temail = bench@example.org\n\tsigningKey = {key}.pub\n[gpg]\n\tformat = ssh\n"
+        )
+    return Host(place, env, place, f"{place}/cache", f"{place}/data", f"{place}/config", os.getuid(), Progress())
+
+
+def lay() -> Ground:
+    """Import the toolchain and take zlib's sources, or find them where the last run left them; every blob ends up in the cache."""
+    user = host()
+    made = imports.import_debian(user, PACKAGES, "", "bench-toolchain")
+    found = world.open_composition(user, made.name or made.root)
+    blobs = Blobs(user.cache)
+    blobs.ensure(found.leaves, world.reader(store(user)))
+    source = debsource.find("zlib", "", AptState(user, "", "src").run)
+    checked = debsource.fetch(source, sourcing.downloads(user.cache), user.environ, user.progress)
+    sources: list[Leaf] = []
+    for _, file in checked.files:
+        sources += unpack(file.path, lambda leaf, data: blobs.put(leaf.digest, data))
+    return Ground(blobs, found.view, found.leaves, sources, tree_digest(sources))
+
+
+def cpu_of(act: Callable[[], None]) -> tuple[float, float]:
+    """(CPU seconds of the whole process tree, wall seconds) of an act run in a child; counted by a control group where root may make one."""
+    import time
+
+    group = f"/sys/fs/cgroup/cpuacct/git-atom-bench-{os.getpid()}"
+    counted = os.geteuid() == 0 and os.path.isdir("/sys/fs/cgroup/cpuacct")
+    if counted:
+        os.makedirs(group, exist_ok=True)
+        Path(group, "cpuacct.usage").write_text("0")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    start = time.monotonic()
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            if counted:
+                Path(group, "cgroup.procs").write_text(str(os.getpid()))
+            act()
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(status)
+    _, status = os.waitpid(pid, 0)
+    wall = time.monotonic() - start
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    if counted:
+        cpu = int(Path(group, "cpuacct.usage").read_text()) / 1e9
+        os.rmdir(group)
+    if status:
+        raise SystemExit("the measured act failed")
+    return cpu, wall
+
+
+def interval(ratios: Sequence[float]) -> tuple[float, float, float]:
+    """(geometric mean, lower, upper end of its 95 % interval) of paired ratios, by Student's t on their logarithms."""
+    logs = [math.log(r) for r in ratios]
+    mean = sum(logs) / len(logs)
+    spread = math.sqrt(sum((x - mean) ** 2 for x in logs) / (len(logs) - 1) / len(logs))
+    table = {
+        2: 12.706,
+        3: 4.303,
+        4: 3.182,
+        5: 2.776,
+        6: 2.571,
+        8: 2.365,
+        10: 2.262,
+        15: 2.145,
+        16: 2.131,
+        20: 2.093,
+        25: 2.064,
+        30: 2.045,
+    }
+    t = table[max(n for n in table if n <= len(logs))]
+    return math.exp(mean), math.exp(mean - t * spread), math.exp(mean + t * spread)
