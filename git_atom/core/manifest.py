@@ -23,12 +23,13 @@ SYSTEMS = ("autotools", "cmake", "meson", "make", "python")
 ADOPTS = ("cargo", "npm", "pypi", "go")
 FORMATS = ("composefs", "oci", "tar", "dir", "deb", "cyclonedx", "spdx", "slsa", "nar")
 
-_DEBIAN_PACKAGE = re.compile(r"[a-z0-9][a-z0-9.+-]+", re.ASCII)  # Debian Policy 5.6.1
-_SUITE = re.compile(r"[a-z0-9][a-z0-9.-]*(?:/[a-z0-9.-]+)?", re.ASCII)
-_PLATFORM = re.compile(r"[A-Za-z0-9_.{},<-]+(?::[A-Za-z0-9_.{},<-]+){0,2}", re.ASCII)
-_PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
-_LABEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}", re.ASCII)
-_REF = re.compile(r"(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)))[^\x00-\x20\x7f~^:?*\[\\/.-][^\x00-\x20\x7f~^:?*\[\\]*(?<![./])")
+# patterns are compiled by re when they are first used: starting must be quick
+_DEBIAN_PACKAGE = r"(?a)[a-z0-9][a-z0-9.+-]+"  # Debian Policy 5.6.1
+_SUITE = r"(?a)[a-z0-9][a-z0-9.-]*(?:/[a-z0-9.-]+)?"
+_PLATFORM = r"(?a)[A-Za-z0-9_.{},<-]+(?::[A-Za-z0-9_.{},<-]+){0,2}"
+_PLACEHOLDER = r"\$\{([^}]*)\}"
+_LABEL = r"(?a)[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}"
+_REF = r"(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)))[^\x00-\x20\x7f~^:?*\[\\/.-][^\x00-\x20\x7f~^:?*\[\\]*(?<![./])"
 
 
 class Meta(NamedTuple):
@@ -238,7 +239,7 @@ def _by_type(top: Table, kind: str) -> None:
 
 
 def _label(label: str, table: Table) -> None:
-    if not _LABEL.fullmatch(label) or label.endswith((".lock", ".")) or ".." in label:
+    if not re.fullmatch(_LABEL, label) or label.endswith((".lock", ".")) or ".." in label:
         table.wrong(
             "", "ATOM-1024", f"'{label[:100]}' cannot name a table here", "letters, digits, '.', '_', '+' and '-'"
         )
@@ -309,7 +310,7 @@ def _pin(label: str, table: Table) -> Pin:
     _label(label, table)
     git = _source(table, "git", required=True)
     ref = table.text("ref", required=True)
-    if ref and (not _REF.fullmatch(ref) or len(ref) > 255):
+    if ref and (not re.fullmatch(_REF, ref) or len(ref) > 255):
         table.wrong("ref", "ATOM-1024", f"'{ref[:200]}' is not the name of a ref")
     entry = _path(table, "entry", "relative to the top of the pinned repository")
     if entry.startswith(".."):
@@ -323,7 +324,7 @@ def _src(label: str, table: Table, version: Version) -> Src:
     _one_of(table, ("url", "debian", "path"))
     url = _fetch_url(table, version)
     debian = table.text("debian")
-    if debian and not _DEBIAN_PACKAGE.fullmatch(debian):
+    if debian and not re.fullmatch(_DEBIAN_PACKAGE, debian):
         table.wrong("debian", "ATOM-1024", f"'{debian}' is not the name of a Debian source package")
     path = _path(table, "path")
     adopt = table.choice("adopt", ADOPTS)
@@ -336,12 +337,12 @@ def _src(label: str, table: Table, version: Version) -> Src:
 
 def _fetch_url(table: Table, version: Version) -> str:
     def expanded(text: str) -> str:
-        for name in _PLACEHOLDER.findall(text):
+        for name in re.findall(_PLACEHOLDER, text):
             if name != "version":
                 raise MalformedError(
                     "ATOM-1024", f"'${{{name[:60]}}}' means nothing in a URL", note="only ${version} does"
                 )
-        text = _PLACEHOLDER.sub(str(version), text)
+        text = re.sub(_PLACEHOLDER, str(version), text)
         scheme = text.partition("://")[0].lower()
         uri.check_source(text)
         if scheme not in ("https", "http", "file"):
@@ -359,10 +360,10 @@ def _toolchain(top: Table) -> Toolchain | None:
         return None
     _one_of(table, ("debian", "environment"))
     suite, debian = table.text("suite"), table.texts("debian")
-    if suite and not _SUITE.fullmatch(suite):
+    if suite and not re.fullmatch(_SUITE, suite):
         table.wrong("suite", "ATOM-1024", f"'{suite}' is not the name of a suite", "such as bookworm")
     for index, package in enumerate(debian):
-        if not _DEBIAN_PACKAGE.fullmatch(package):
+        if not re.fullmatch(_DEBIAN_PACKAGE, package):
             table.notes.add(
                 ("toolchain", "debian", index), "ATOM-1024", f"'{package}' is not the name of a Debian package"
             )
@@ -423,7 +424,7 @@ def _platforms(top: Table) -> tuple[str, ...]:
         return ()
     platforms = table.texts("supported")
     for index, text in enumerate(platforms):
-        if not _PLATFORM.fullmatch(text) or len(text) > 512 or text.count("{") != text.count("}") or text[0] == "<":
+        if not re.fullmatch(_PLATFORM, text) or len(text) > 512 or text.count("{") != text.count("}") or text[0] == "<":
             table.notes.add(("platform", "supported", index), "ATOM-1024", f"'{text[:200]}' is not a platform",
                             "BUILD, BUILD:HOST or BUILD:HOST:TARGET, with {a,b} and '<' for the part before")  # fmt: skip
     table.done()

@@ -17,11 +17,12 @@ from git_atom.errors import AtomError, CannotError, MalformedError
 
 MAX_TEXT = 4096
 SCHEMES = ("https", "http", "ssh", "git", "file")
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(?:([^/@]*(?:@[^/@]*)*)@)?([^/]*)(/.*)?", re.DOTALL)
-_SCP = re.compile(r"(?:([^/:@]+)@)?([^/:@]+|\[[0-9a-fA-F:.]+\]):(.*)", re.DOTALL)
-_HOST = re.compile(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?", re.ASCII)
-_USER = re.compile(r"[A-Za-z0-9_.%+~][A-Za-z0-9_.%+~-]*", re.ASCII)
-_ALIAS = re.compile(r"((?:[A-Za-z][A-Za-z0-9+.-]*://)?(?:[^/@+:]*@)?)\+([^/:]*)(.*)", re.DOTALL)
+# patterns are compiled by re when they are first used: starting must be quick
+_URL = r"(?s)([A-Za-z][A-Za-z0-9+.-]*)://(?:([^/@]*(?:@[^/@]*)*)@)?([^/]*)(/.*)?"
+_SCP = r"(?s)(?:([^/:@]+)@)?([^/:@]+|\[[0-9a-fA-F:.]+\]):(.*)"
+_HOST = r"(?a)(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?"
+_USER = r"(?a)[A-Za-z0-9_.%+~][A-Za-z0-9_.%+~-]*"
+_ALIAS = r"(?s)((?:[A-Za-z][A-Za-z0-9+.-]*://)?(?:[^/@+:]*@)?)\+([^/:]*)(.*)"
 MAX_CHAIN = 16
 
 
@@ -67,11 +68,11 @@ class Uri(NamedTuple):
 
 def kind(source: str) -> str:
     """What a source is: `alias`, `url`, `scp` (user@host:path) or `path`."""
-    if _ALIAS.fullmatch(source):
+    if re.fullmatch(_ALIAS, source):
         return "alias"
     if "://" in source:
         return "url"
-    match = _SCP.fullmatch(source)
+    match = re.fullmatch(_SCP, source)
     return "scp" if match and (match[1] or len(match[2]) > 1) and not source.startswith((".", "/", "~")) else "path"
 
 
@@ -100,28 +101,28 @@ def _problem(source: str) -> str:
     if form == "url":
         return _url_problem(source)
     if form == "scp":
-        match = _SCP.fullmatch(source)
-        if match is None or not _HOST.fullmatch(match[2]) or (match[1] and not _USER.fullmatch(match[1])):
+        match = re.fullmatch(_SCP, source)
+        if match is None or not re.fullmatch(_HOST, match[2]) or (match[1] and not re.fullmatch(_USER, match[1])):
             return "its host or user is not one"
         return "a leading '-' in the path could be taken for an option" if match[3].startswith("-") else ""
     if form == "alias":
-        match = _ALIAS.fullmatch(source)
+        match = re.fullmatch(_ALIAS, source)
         return "" if match and _is_alias(match[2]) else "'+' is not followed by the name of an alias"
     return ""
 
 
 def _url_problem(source: str) -> str:
-    match = _URL.fullmatch(source)
+    match = re.fullmatch(_URL, source)
     if match is None or match[1].lower() not in SCHEMES:
         return f"its scheme is none of {', '.join(SCHEMES)}"
     scheme, user, host, path = match.groups()
     if scheme.lower() == "file":
         return "" if host in ("", "localhost") and path and not user else "a file URL is file:///path"
-    if not _HOST.fullmatch(host):
+    if not re.fullmatch(_HOST, host):
         return "its host is not one"
     if not host.isascii():
         return "its host is not ASCII; write it in punycode"
-    if user is not None and not _USER.fullmatch(user.partition(":")[0]):
+    if user is not None and not re.fullmatch(_USER, user.partition(":")[0]):
         return "its user is not one"
     return "" if path and len(path) > 1 else "it has no path"
 
@@ -140,7 +141,7 @@ def expand(source: str, lookup: Callable[[str], str | None], where: str = "") ->
     aliases that come back to themselves, showing the chain, and for a value that makes no source.
     """
     chain: list[str] = []
-    while (match := _ALIAS.fullmatch(source)) is not None:
+    while (match := re.fullmatch(_ALIAS, source)) is not None:
         before, alias, after = match.groups()
         shown = " -> ".join(f"+{name}" for name in [*chain, alias])
         if alias in chain or len(chain) >= MAX_CHAIN:
@@ -171,7 +172,7 @@ def _join(before: str, value: str, after: str) -> str:
 
 def has_credentials(source: str) -> bool:
     """Whether a source carries what must not be written down: a password, or for http a user (a token, as likely as not)."""
-    match = _URL.fullmatch(source)
+    match = re.fullmatch(_URL, source)
     if match is None or match[2] is None:
         return False
     return ":" in match[2] or match[1].lower() in ("http", "https")
@@ -183,7 +184,7 @@ def public(source: str) -> str:
         raise MalformedError(
             "ATOM-1014", f"'{source}' cannot be a source", note="an alias is expanded before it is written down"
         )
-    match = _URL.fullmatch(source)
+    match = re.fullmatch(_URL, source)
     if match is None or match[2] is None:
         return source
     user = "" if match[1].lower() in ("http", "https") else match[2].partition(":")[0] + "@"
@@ -192,7 +193,7 @@ def public(source: str) -> str:
 
 def redact(source: str) -> str:
     """A source as it may be shown: its password as `***`."""
-    match = _URL.fullmatch(source)
+    match = re.fullmatch(_URL, source)
     if match is None or not has_credentials(source):
         return source
     user = match[2].partition(":")[0] + ":***" if ":" in match[2] else "***"

@@ -18,8 +18,8 @@ _NUMBER = r"(0|[1-9][0-9]{0,14})"
 _IDENTIFIER = r"(?:0|[1-9][0-9]{0,14}|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)"
 _PRE = rf"(?:-({_IDENTIFIER}(?:\.{_IDENTIFIER})*))?"
 _VERSION = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}{_PRE}", re.ASCII)
-_COMPARATOR = re.compile(
-    rf"(\^|~|>=|<=|>|<|=|)[ ]*(?:{_NUMBER}|\*)(?:\.(?:{_NUMBER}|\*)(?:\.(?:{_NUMBER}|\*){_PRE})?)?", re.ASCII
+_COMPARATOR = (  # compiled when a requirement is read: starting must be quick
+    rf"(\^|~|>=|<=|>|<|=|)[ ]*(?:{_NUMBER}|\*)(?:\.(?:{_NUMBER}|\*)(?:\.(?:{_NUMBER}|\*){_PRE})?)?"
 )
 
 Part = tuple[int, int, str]  # numeric identifiers sort before others, by value; others by ASCII (SemVer clause 11)
@@ -139,7 +139,7 @@ def _conjunction(text: str) -> tuple[Comparator, ...]:
     out: list[Comparator] = []
     at, text = 0, text.strip(" \t")
     while at < len(text):
-        match = _COMPARATOR.match(text, at)
+        match = re.compile(_COMPARATOR, re.ASCII).match(text, at)
         term = _comparator(match) if match else None
         if match is None or term is None:
             return ()
