@@ -13,7 +13,10 @@ from git_atom.errors import CODES, EXITS
 
 EDITION = "2026-11-21"  # date of the edition; set when a release is made
 SECTIONS = ("NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "OUTPUT", "EXIT STATUS", "EXAMPLES", "SEE ALSO", "GIT")
-GLOSSARY = "the words of git atom, compose and build"
+BACKGROUND = {
+    "gitatom-glossary": "the words of git atom, compose and build",
+    "gitatom-security": "what git atom, compose and build protect, and what not",
+}
 RANGES = {
     "1": "text and values",
     "2": "git and other programs",
@@ -209,7 +212,8 @@ def expected(root: Path) -> dict[Path, str]:
             if command.name != tool.default:
                 wanted[f"{tool.page(command)}.1"] = command_regions(tool, command), command.summary
     wanted["gitatom-errors.7"] = errors_regions(), ""
-    wanted["gitatom-glossary.7"] = {"NAME": _head("gitatom-glossary", 7, "gitatom-glossary", GLOSSARY)}, ""
+    for name, summary in BACKGROUND.items():
+        wanted[f"{name}.7"] = {"NAME": _head(name, 7, name, summary)}, ""
     out = {}
     for name, (regions, summary) in wanted.items():
         path = root / "man" / name
