@@ -27,6 +27,19 @@ COMMANDS: tuple[Command, ...] = (
         lists=True,
     ),
     Command("bloat", "list what a build declared and was never observed to read", (_RECORD,), lists=True),
+    Command("verify", "verify every witness of a record, and its output over the bytes", (_RECORD,)),
+    Command(
+        "analyze",
+        "print the interface manifest: what files provide and require, by name",
+        (
+            Arg(
+                "what",
+                "a record as above, a file or directory of this machine, or the id of a git tree in the store",
+                "",
+                "file",
+            ),
+        ),
+    ),
     Command(
         "doctor",
         "show which sandbox, view and observation mechanisms this machine has",
