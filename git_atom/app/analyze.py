@@ -53,13 +53,13 @@ def analyze(host: Host, text: str) -> Analyzed:
         if len(text) in (40, 64) and (found := objects.get(text)) is not None and found[1] == "tree":
             leaves = objects.listing(text)
             return Analyzed(f"tree {text}", kept(host, leaves, tree_digest(leaves), reader(objects)))
-        from git_atom.app import build
+        from git_atom.app import served
         from git_atom.app.records import locate
 
-        built = build.find(host, locate(host, text))
+        built = served.find(host, locate(host, text))
         if built is None:
             raise NegativeError("ATOM-7030", f"nothing that was built is called '{text}'", hint="git build <dir>")
-        leaves = build.listing(host, built)
+        leaves = served.listing(host, built)
         return Analyzed(f"{built.name} {built.version}", kept(host, leaves, built.output, reader(objects)))
 
 

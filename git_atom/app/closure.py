@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from git_atom.app import build, world
+from git_atom.app import served, world
 from git_atom.app.analyze import kept, reader
-from git_atom.app.build import Built
-from git_atom.app.records import locate, open_record
+from git_atom.app.records import locate
+from git_atom.app.served import Built, open_record
 from git_atom.app.world import Layer, World
 from git_atom.compose.merge import place
 from git_atom.core import composition
@@ -69,7 +69,7 @@ def run_closure(host: Host, names: Sequence[str]) -> Closed:
 
 
 def _built(host: Host, action: Digest) -> Built:
-    found = build.find(host, action)
+    found = served.find(host, action)
     if found is None:
         return _built(host, locate(host, action))  # says why there is none
     return found
@@ -92,7 +92,7 @@ def _inputs(host: Host, objects: Objects, wanted: Sequence[Built]) -> tuple[list
 def _output(host: Host, built: Built, trees: dict[Digest, Oid]) -> _Candidate:
     trees[built.output] = built.tree
     entry = Entry("", TREE, built.output, origin=f"build {built.name} {built.version}")
-    return _Candidate(f"{built.name} {built.version}", (entry, build.listing(host, built)), ())
+    return _Candidate(f"{built.name} {built.version}", (entry, served.listing(host, built)), ())
 
 
 def _packages(host: Host, root: Digest, trees: dict[Digest, Oid]) -> list[_Candidate]:
@@ -155,10 +155,12 @@ def _certificate(found: Closure, wanted: Sequence[Built]) -> dict[str, Any]:
         {(b.consumer, b.space, b.name, b.provider, b.found) for b in found.bindings if b.consumer != b.provider}
     )
     bindings = [dict(zip(("consumer", "space", "name", "provider", "path"), row, strict=True)) for row in rows]
-    asked = [{"asked": f"{one.name} {one.version}", "output": one.output, "action": one.action} for one in wanted]
+    asked = [f"{one.name} {one.version} was asked for: {one.output}" for one in wanted]
+    chosen = [f"{c.name} of {c.taken}, not of {', '.join(c.others)}" for c in found.choices]
     return {
+        "layer": "environment",
         "bindings": bindings,
-        "choices": asked,
+        "choices": asked + chosen,
         "host": [f"a Linux kernel of {os.uname().machine}"],
         "missing": [str(lack) for lack in found.missing],
         "expected": [str(lack) for lack in found.expected],

@@ -8,9 +8,8 @@ import tempfile
 from collections.abc import Sequence
 
 from git_atom.app import memo, supply, world
-from git_atom.app.build import Built
 from git_atom.app.graph import Node, platform
-from git_atom.app.records import interface_lines
+from git_atom.app.served import Built, find, open_record, told
 from git_atom.build import plan, witness
 from git_atom.core import request as requests
 from git_atom.core.digest import Digest, of_bytes
@@ -103,13 +102,6 @@ def _keep(
     return told(host, record, leaves, "built")
 
 
-def told(host: Host, record: Record, leaves: Sequence[Leaf], how: str) -> Built:
-    """What a record says, in the shape commands show."""
-    lines = interface_lines(host, record.output, leaves) if how == "cached" else ()
-    return Built(record.name, record.version, record.action, record.output, record.tree, record.files, record.bytes,
-                 record.declared, record.read, how, record.wall_ms, tuple(lines))  # fmt: skip
-
-
 def materials(
     node: Node, outputs: Sequence[tuple[str, Digest, list[Leaf]]], ground: supply.Ground
 ) -> tuple[Material, ...]:
@@ -125,8 +117,6 @@ def materials(
 
 def _shared(host: Host, request: Digest) -> Built | None:
     """A served witness of another action that came to this very request: two intents, one execution."""
-    from git_atom.app.build import find
-
     known = memo.get(os.path.join(host.cache, "requests", request.hex))
     return find(host, Digest.parse(known.decode())) if known else None
 
@@ -135,7 +125,6 @@ def _again(
     host: Host, node: Node, known: Built, outputs: Sequence[tuple[str, Digest, list[Leaf]]], ground: supply.Ground
 ) -> Built:
     """Keep the witness of the same request under this action too, signed anew."""
-    from git_atom.app.records import open_record
     from git_atom.git.objects import Objects
     from git_atom.trust.keys import builder_key
 

@@ -3,55 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from git_atom.app import world
-from git_atom.app.build import Built, find
-from git_atom.build import witness
+from git_atom.app.served import find, open_record
 from git_atom.build.witness import Witness
 from git_atom.core import refnames
-from git_atom.core.digest import Digest, Oid
+from git_atom.core.digest import Digest
 from git_atom.core.host import Host
-from git_atom.core.tree import Leaf
-from git_atom.errors import NegativeError, RefusedError
+from git_atom.errors import NegativeError
 from git_atom.git import refs
 from git_atom.git import repo as repos
 from git_atom.git.objects import Objects
-from git_atom.git.repo import Repo
-
-
-def verdict(host: Host, repo: Repo, ref: str, tag: Oid) -> Built | None:
-    """Verify one witness wholly, its output over the bytes; None (and a word to the user) when it does not hold."""
-    from git_atom.app.executing import told
-
-    with Objects(repo) as objects:
-        good, why = witness.accepted(objects, [(ref, tag)], world.accepted(host))
-        if not good:
-            host.progress.say(f"not served: {why[0]}")
-            return None
-        return told(host, good[0].record, witness.outputs(objects, good[0].record), "cached")
-
-
-def interface_lines(host: Host, output: Digest, leaves: Sequence[Leaf]) -> list[str]:
-    """A few lines on what an output provides: each library with its number of symbols, each program with what it loads."""
-    from git_atom.interface import elf
-
-    lines = []
-    with Objects(repos.store(host)) as objects:
-        for leaf in leaves:
-            if leaf.mode & 0o170000 != 0o100000 or leaf.size < 64:
-                continue
-            data = objects.read(leaf.oid)[2]
-            if data[:4] != elf.MAGIC:
-                continue
-            facts = elf.read(data)
-            needs = f"needs {', '.join(facts.needed)}" if facts.needed else "needs nothing"
-            if facts.soname:
-                lines.append(f"{facts.soname}: {len(facts.exports)} symbols, {needs}")
-            elif facts.interp:
-                lines.append(f"{leaf.path.decode(errors='backslashreplace')}: {needs}")
-    return lines
 
 
 def locate(host: Host, text: str) -> Digest:
@@ -78,15 +41,6 @@ def locate(host: Host, text: str) -> Digest:
         if built is not None and (built.name == text or (len(wanted) >= 6 and built.output.hex.startswith(wanted))):
             return built.action
     raise NegativeError("ATOM-7030", f"nothing that was built is called '{text}'", hint="git build <dir>")
-
-
-def open_record(host: Host, objects: Objects, action: Digest) -> Witness:
-    """The accepted witness of an action, verified now. Raises RefusedError (ATOM-7010) when none holds."""
-    rows = refs.listing(objects.repo, refnames.builds_of(action))
-    good, why = witness.accepted(objects, rows, world.accepted(host))
-    if not good:
-        raise RefusedError("ATOM-7010", "no witness of this build can be served", note="\n".join(why[:3]))
-    return good[0]
 
 
 class Seen(NamedTuple):

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from git_atom.core.digest import Oid
-from git_atom.errors import CannotError
+from git_atom.errors import UnavailableError
 from git_atom.git.repo import Repo
 
 _KINDS = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
@@ -53,12 +53,12 @@ def entry(kind: str, data: bytes) -> Packed:
 class PackWriter:
     """Appends entries to a temporary pack; `finish` installs pack and index, leaving the block without it drops everything.
 
-    Safe for several threads. Only for SHA-1 repositories; raises CannotError (ATOM-2005) for others.
+    Safe for several threads. Only for SHA-1 repositories; raises UnavailableError (ATOM-2005) for others.
     """
 
     def __init__(self, repo: Repo) -> None:
         if repo.object_format != "sha1":
-            raise CannotError("ATOM-2005", f"packages cannot be imported into '{repo.git_dir}'", note=f"its objects are named by {repo.object_format}",
+            raise UnavailableError("ATOM-2005", f"packages cannot be imported into '{repo.git_dir}'", note=f"its objects are named by {repo.object_format}",
                               hint="let atom.store name a SHA-1 repository")  # fmt: skip
         self._folder = os.path.join(repo.objects, "pack")
         os.makedirs(self._folder, exist_ok=True)
