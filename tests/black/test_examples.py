@@ -23,7 +23,8 @@ FIRST_READ = (
     "git-atom-init", "git-atom", "git-atom-new", "git-atom-lock", "git-atom-publish", "git-atom-list", "git-atom-show",
     "git-atom-verify", "git-atom-trust-list", "git-atom-trust-add", "git-atom-fetch", "git-atom-trust", "git-atom-get",
     "git-atom-log", "git-atom-uri", "git-atom-trust-remove",
-    "git-build-doctor", "git-build", "git-build-show", "git-build-log", "git-build-reads", "git-build-bloat", "git-build-verify", "git-build-analyze",
+    "git-build-doctor", "git-build", "git-build-show", "git-build-log", "git-build-reads", "git-build-bloat",
+    "git-build-verify", "git-build-analyze", "git-build-verify", "git-build-analyze",
     "git-compose-import-debian", "git-compose-new", "git-compose-list", "git-compose-show", "git-compose-log", "git-compose-diff",
     "git-compose-verify", "git-compose-run", "git-compose", "git-compose-delete",
 )  # fmt: skip
