@@ -17,7 +17,7 @@ from git_atom.interface import satisfy
 from git_atom.interface.elf import ElfFacts
 from git_atom.interface.manifest import Interface, Script
 from git_atom.interface.satisfy import Exports
-from git_atom.interface.search import PROGRAMS, Found, Union, directories
+from git_atom.interface.search import PROGRAMS, Found, Union, directories, system_directories
 
 
 class Package(NamedTuple):
@@ -51,11 +51,20 @@ class Lack(NamedTuple):
         return f"{self.name} ({self.space}), needed by {self.path} of {self.consumer}"
 
 
+class Choice(NamedTuple):
+    """A library that several packages could have given: its name, the one that was taken, and the others."""
+
+    name: str
+    taken: str
+    others: tuple[str, ...]
+
+
 class Closure(NamedTuple):
     """kept: names of the packages, wanted ones first. expected: symbols a library leaves to whatever loads it (a plug-in's)."""
 
     kept: tuple[str, ...]
     bindings: tuple[Binding, ...]
+    choices: tuple[Choice, ...]
     missing: tuple[Lack, ...]
     expected: tuple[Lack, ...]
 
@@ -108,7 +117,25 @@ class _Closer:
                 else:
                     expected += lacks
         names = tuple(self.packages[i].name for i in self.kept)
-        return Closure(names, tuple(sorted(self.bindings)), tuple(sorted(self.missing)), tuple(sorted(expected)))
+        return Closure(
+            names,
+            tuple(sorted(self.bindings)),
+            tuple(self._choices()),
+            tuple(sorted(self.missing)),
+            tuple(sorted(expected)),
+        )
+
+    def _choices(self) -> Iterator[Choice]:
+        """Names that other packages have too, in the loader's own directories."""
+        for (name, _), found in sorted(self.bound.items(), key=lambda row: row[0]):
+            facts = self.facts[found.package, path_text(found.path)]
+            others = {
+                self.packages[other].name
+                for directory in system_directories(facts)
+                for other in self.union.holders(directory + b"/" + name.encode("utf-8", "surrogateescape"))
+            } - {self.packages[found.package].name}
+            if others:
+                yield Choice(name, self.packages[found.package].name, tuple(sorted(others)))
 
     def _interface(self, index: int) -> Interface:
         if index not in self.interfaces:
@@ -258,4 +285,4 @@ def _through_env(script: Script) -> str:
     return words[0] if words else ""
 
 
-__all__ = ["Binding", "Closure", "Lack", "Package", "close"]
+__all__ = ["Binding", "Choice", "Closure", "Lack", "Package", "close"]

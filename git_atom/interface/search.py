@@ -6,7 +6,7 @@ relative run path, or a library name with a slash that is not absolute is never 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from git_atom.core.digest import MODE_LINK, MODE_TREE
@@ -52,9 +52,9 @@ class Union:
                 return
             self._folders.add(path)
 
-    def paths(self) -> Iterator[bytes]:
-        """Every file and link."""
-        return iter(self._at)
+    def holders(self, path: bytes) -> list[int]:
+        """The packages that have something at this very path."""
+        return [index for index, _ in self._at.get(path, ())]
 
     def _look(self, path: bytes, among: Collection[int] | None) -> tuple[int, Leaf] | None:
         return next((row for row in self._at.get(path, ()) if among is None or row[0] in among), None)

@@ -90,6 +90,11 @@ def test_a_candidate_gives_what_is_not_wanted() -> None:
     assert "zlib1g" in close([CURL], WORLD).kept
 
 
+def test_a_choice_between_providers_is_recorded() -> None:
+    assert close([CURL, ZLIB], WORLD).choices == (closure.Choice("libz.so.1", "zlib", ("zlib1g",)),)
+    assert close([CURL], WORLD).choices == ()
+
+
 @pytest.mark.parametrize("dropped", ["libc6", "usrmerge lib64", "usrmerge bin", "dash", "zlib"])
 def test_dropping_anything_justified_breaks_a_binding(dropped: str) -> None:
     wanted, rest = [CURL, ZLIB], [LIBC, USRMERGE, BIN, DASH]
