@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 
 from git_atom.core import lock as locks
 from git_atom.core import manifest as manifests
@@ -36,6 +35,8 @@ def lock_at(folder: str, shown: str) -> tuple[bytes | None, Lock]:
 
 def write(path: str, data: bytes) -> None:
     """Put a file in place whole: written beside, synced, renamed; the permissions of an old one are kept."""
+    import tempfile
+
     with tempfile.NamedTemporaryFile(dir=os.path.dirname(path), prefix=".atom-", delete=False) as file:
         try:
             file.write(data)

@@ -10,7 +10,7 @@ import pytest
 
 from git_atom.core.digest import MODE_FILE, Oid
 from git_atom.core.host import Host, Progress
-from git_atom.errors import CannotError
+from git_atom.errors import UnavailableError
 from git_atom.git import pack
 from git_atom.git.objects import Objects, encode_tree
 from git_atom.git.pack import PackWriter
@@ -122,7 +122,7 @@ def test_offsets_past_two_gigabytes_stand_in_the_second_table():
 
 
 def test_a_sha256_repository_is_refused_by_name(repo):
-    with pytest.raises(CannotError) as caught:
+    with pytest.raises(UnavailableError) as caught:
         PackWriter(repo._replace(object_format="sha256"))
     assert caught.value.code == "ATOM-2005"
     assert "SHA-1" in caught.value.hint
