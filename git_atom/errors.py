@@ -182,6 +182,7 @@ CODES: dict[str, str] = {
     "ATOM-5005": "the packages could not be fetched",
     "ATOM-5006": "a .deb is damaged or not what the index states",
     "ATOM-5007": "package lists are not signed by their distribution",
+    "ATOM-5008": "the archive does not have a locked toolchain any more",
     "ATOM-5020": "a file is not in the cache, and the network may not be used",
     "ATOM-5021": "a file could not be fetched: the server will not give it",
     "ATOM-5022": "a fetched file is not the one that was promised",

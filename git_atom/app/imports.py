@@ -14,7 +14,7 @@ from git_atom.core.composition import LINK, TREE, Attribute, Composition, Entry
 from git_atom.core.digest import Digest, Oid, of_bytes
 from git_atom.core.host import Host
 from git_atom.core.tree import Leaf, decode_listing, encode_listing, tree_digest
-from git_atom.errors import AtomError, RefusedError
+from git_atom.errors import AtomError, CannotError, RefusedError, UnavailableError
 from git_atom.git.objects import Objects
 from git_atom.git.pack import PackWriter
 from git_atom.git.repo import Repo, store
@@ -79,7 +79,8 @@ def import_debian(
 def restore(host: Host, suite: str, root: Digest, packages: Sequence[Locked]) -> world.World:
     """The toolchain a lock names: from the store when it is there, else imported anew, each tree's digest checked against the lock.
 
-    Raises RefusedError (ATOM-6020) when the archive serves other content under a locked name and version.
+    Raises RefusedError (ATOM-6020) when the archive serves other content under a locked name and version, UnavailableError (ATOM-5008)
+    when it does not have that version any more.
     """
     try:
         return world.open_composition(host, root)
@@ -88,12 +89,29 @@ def restore(host: Host, suite: str, root: Digest, packages: Sequence[Locked]) ->
             raise
     state = AptState(host, suite)
     wanted = {(p.name, p.version): p.digest for p in packages}
-    chosen = [d for d in state.closure([f"{p.name}={p.version}" for p in packages]) if (d.name, d.version) in wanted]
+    chosen = [d for d in _locked(state, packages) if (d.name, d.version) in wanted]
     made = _form(host, store(host), state, chosen, "", wanted)
     if made.root != root:
         raise RefusedError("ATOM-6020", "the toolchain comes out other than the lock states", note=f"locked {root}, formed {made.root}",
                            hint="git atom lock, and look at what changes")  # fmt: skip
     return world.open_composition(host, root)
+
+
+def _locked(state: AptState, packages: Sequence[Locked]) -> list[Deb]:
+    """The packages of a lock as the archive has them; lists that do not have them are fetched anew once.
+
+    Raises UnavailableError (ATOM-5008) when the archive has moved on.
+    """
+    exact = [f"{p.name}={p.version}" for p in packages]
+    try:
+        return state.closure(exact)
+    except CannotError:
+        state.refresh()
+    try:
+        return state.closure(exact)
+    except CannotError as error:
+        raise UnavailableError("ATOM-5008", f"the archive of '{state.suite}' does not have the locked toolchain any more", note=error.note or error.what,
+                               hint="git atom lock takes the versions there are now") from error  # fmt: skip
 
 
 def _remembered(host: Host, memo: str, name: str) -> Imported | None:
