@@ -7,8 +7,7 @@ come to the same steps over the same bytes are one action.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from fnmatch import translate
-from re import Pattern
+from re import DOTALL, Pattern, escape
 from re import compile as pattern
 from typing import NamedTuple
 
@@ -80,7 +79,18 @@ def own_files(manifest: Manifest, leaves: Iterable[Leaf]) -> list[Leaf]:
 
 
 def _glob(text: str) -> Pattern[str]:
-    return pattern(translate(text.replace("**", "*")))
+    """A glob of the manifest: `*` and `?` stay within a directory, `**` crosses them, `**/` may stand for no directory at all."""
+    made, at = "", 0
+    while at < len(text):
+        for glob, meaning in (("**/", "(?:.*/)?"), ("**", ".*"), ("*", "[^/]*"), ("?", "[^/]")):
+            if text.startswith(glob, at):
+                made += meaning
+                at += len(glob)
+                break
+        else:
+            made += escape(text[at])
+            at += 1
+    return pattern(made + r"\Z", DOTALL)
 
 
 def directory(sources: Iterable[Source]) -> str:
