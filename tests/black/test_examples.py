@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+SLOW = {
+    "argparse", "asyncio", "cryptography", "dataclasses", "email", "inspect", "logging", "pygit2", "rich", "sh", "ssl", "tarfile",
+    "tempfile", "tomlkit", "urllib.request",
+}  # fmt: skip
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 pytestmark = pytest.mark.slow
 ANCHOR = "blake3:438be2111e127ab03430f2b9dc854b7cada2039b5cd0576a92efff073eb3c905"
@@ -101,7 +106,19 @@ def test_every_example_works(project: Path, served: str, home: Path, run: Run) -
         if page == "git-atom":
             assert "hello 0.1.0" in run("git", "atom", "list", cwd=project).stdout
             run("git", "atom", "publish", "-q", "zlib", cwd=project)
+        if page == "git-build":
+            assert_built_already_loads_little(project)
     assert (project / "zlib-1.3.1/atom.toml").exists()
+
+
+def assert_built_already_loads_little(project: Path) -> None:
+    """A build that is done answers at the prompt: it loads no git or cryptography library, nothing slow."""
+    code = "import sys; from git_atom.cli.main import main; sys.exit(main('build', ['hello']))"
+    command = [sys.executable, "-X", "importtime", "-c", code]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True)
+    assert "(cached)" in done.stdout
+    loaded = set(re.findall(r"^import time: +\d+ \| +\d+ \| +(\S+)$", done.stderr, re.M))
+    assert not {m for m in loaded if m in SLOW or m.split(".")[0] in SLOW}
 
 
 def test_the_outputs_the_pages_show_have_the_shape_of_real_ones() -> None:

@@ -55,9 +55,7 @@ def test_help_loads_nothing_slow(tool: Tool) -> None:
         assert not slow(loaded(tool.name, *command.name.split(), "-h"), HELP_SLOW)
 
 
-@pytest.mark.parametrize(
-    "argv", [("atom", "list"), ("atom", "show", "zlib"), ("compose", "list"), ("build",)], ids=" ".join
-)
+@pytest.mark.parametrize("argv", [("atom", "list"), ("atom", "show", "zlib"), ("compose", "list")], ids=" ".join)
 def test_hot_commands_load_nothing_slow(argv: tuple[str, ...], project: Path) -> None:
     """Outside any set and with an empty store; the same commands with something to show are held by the black-box tests."""
     assert not slow(loaded(*argv, cwd=project), SLOW - {"difflib"})
