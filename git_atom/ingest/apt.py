@@ -185,7 +185,7 @@ class AptState:
                 "-o",
                 f"Dir::Cache::archives={self.root}/empty",
             ]  # apt leaves out of the list what it has downloaded
-            done = self._apt(["apt-get", "-qq", *empty, "--print-uris", "install", *packages])
+            done = self._apt(["apt-get", "-q", *empty, "--print-uris", "install", *packages])
             if done.status != 0:
                 unknown = [p for p in packages if self._apt(["apt-cache", "show", "--", p]).status != 0]
                 if unknown:
@@ -255,8 +255,10 @@ def _last(err: bytes) -> str:
 
 
 def _reason(text: bytes) -> str:
-    lines = text.decode(errors="replace").splitlines()
-    return "\n".join(line.strip() for line in lines if " : Depends:" in line or line.startswith("E:"))[:600]
+    """What apt says about relationships that cannot hold; its own last word when it says nothing."""
+    lines = [" ".join(line.split()) for line in text.decode(errors="replace").splitlines()]
+    unmet = [line for line in lines if re.search(r"(?:Depends|Conflicts|Breaks): ", line)]
+    return "\n".join(unmet or [line[2:].strip() for line in lines if line.startswith("E:")])[:600]
 
 
 def _write_if_changed(path: str, text: str) -> None:
