@@ -8,7 +8,7 @@ from git_atom.execute.probe import Finding, probe
 
 def examine(host: Host) -> list[Finding]:
     """Every probe, each done once; nothing is left behind."""
-    return probe(host.cache)
+    return probe(host.cache, host.environ.get("PATH", ""))
 
 
 def works(findings: list[Finding]) -> bool:

@@ -74,7 +74,16 @@ def run(
     share = Share(((host.cwd, HERE, True),) if cwd else (), network, stdio)
     work = fresh_work(host.cache)
     try:
-        done = execute(request, found.leaves, Blobs(host.cache), work, read=read, observe=False, share=share)
+        done = execute(
+            request,
+            found.leaves,
+            Blobs(host.cache),
+            work,
+            read=read,
+            observe=False,
+            share=share,
+            search=host.environ.get("PATH", ""),
+        )
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return Ran(done.status, done.seconds, done.mechanism)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 
 from git_atom.app import memo, supply, world
@@ -20,7 +19,7 @@ from git_atom.core.request import Input, Request
 from git_atom.core.tree import Leaf, encode_listing, tree_digest
 from git_atom.errors import FailedError
 from git_atom.execute import collect
-from git_atom.execute.run import Outcome, execute
+from git_atom.execute.run import Outcome, execute, fresh_work
 from git_atom.git import repo as repos
 from git_atom.git.objects import tree_of
 from git_atom.git.pack import PackWriter, entry
@@ -51,10 +50,17 @@ def run(host: Host, node: Node, outputs: Sequence[tuple[str, Digest, list[Leaf]]
     if known is not None:
         return _again(host, node, known, outputs, ground)
     host.progress.say(f"building {node.manifest.name} {node.manifest.version}")
-    os.makedirs(os.path.join(host.cache, "work"), exist_ok=True)
-    work = tempfile.mkdtemp(prefix="build-", dir=os.path.join(host.cache, "work"))
+    work = fresh_work(host.cache)
     try:
-        outcome = execute(request, ground.leaves, blobs, work, inputs=given, read=world.reader(repo))
+        outcome = execute(
+            request,
+            ground.leaves,
+            blobs,
+            work,
+            inputs=given,
+            read=world.reader(repo),
+            search=host.environ.get("PATH", ""),
+        )
         if outcome.status != 0:
             raise _failed(host, node, outcome)
         return _keep(host, repo, node, request, outcome, outputs, ground, given, keep)

@@ -12,9 +12,12 @@ MECHANISMS = ("overlay", "farm", "farm-disk")
 _USERNS_HINT = "git build doctor"
 
 
-def bwrap() -> tuple[str, tuple[int, ...]]:
-    """Path and version of bubblewrap; raises UnavailableError (ATOM-4011) when there is none, or one that is too old."""
-    path = sandbox.find()
+def bwrap(search: str = "") -> tuple[str, tuple[int, ...]]:
+    """Path and version of bubblewrap, looked for in the system's places, then in `search`, a PATH.
+
+    Raises UnavailableError (ATOM-4011) when there is none, or one that is too old.
+    """
+    path = sandbox.find(search)
     if not path:
         raise UnavailableError(
             "ATOM-4011",

@@ -47,13 +47,16 @@ class Finding(NamedTuple):
     required: bool = False
 
 
-def probe(cache: str) -> list[Finding]:
-    """Look at everything, in the order in which one thing needs another. `cache` is the user's cache directory; nothing is left behind."""
+def probe(cache: str, search: str = "") -> list[Finding]:
+    """Look at everything, in the order in which one thing needs another; nothing is left behind.
+
+    `cache` is the user's cache directory, `search` their PATH.
+    """
     os.makedirs(cache, mode=0o700, exist_ok=True)
     place = tempfile.mkdtemp(prefix="doctor-", dir=cache)
     try:
         return [
-            _bwrap(),
+            _bwrap(search),
             _namespaces(),
             _stubs(),
             _overlay(place),
@@ -63,7 +66,7 @@ def probe(cache: str) -> list[Finding]:
             _reflink(place),
             _cgroup(),
             _memory(),
-            *_self_build(place),
+            *_self_build(place, search),
         ]
     finally:
         shutil.rmtree(place, ignore_errors=True)
@@ -97,9 +100,9 @@ def _sysctl(name: str) -> str:
         return ""
 
 
-def _bwrap() -> Finding:
+def _bwrap(search: str) -> Finding:
     try:
-        path, version = machine.bwrap()
+        path, version = machine.bwrap(search)
     except AtomError as error:
         return Finding("bubblewrap", False, error.what, error.hint, required=True)
     return Finding("bubblewrap", True, f"{path} {'.'.join(map(str, version))}", required=True)
@@ -263,7 +266,7 @@ def _memory() -> Finding:
     )
 
 
-def _self_build(place: str) -> list[Finding]:
+def _self_build(place: str, search: str) -> list[Finding]:
     """A hermetic execution of the machine's own shell, by each mechanism; the sandbox is asked what it sees."""
     contents, leaves = _shell()
     if not leaves:
@@ -285,6 +288,7 @@ def _self_build(place: str) -> list[Finding]:
                 fresh_work(blobs.root),
                 read=lambda leaf: contents[leaf.digest],
                 mechanisms=(mechanism,),
+                search=search,
             )
             findings.append(_judge(mechanism, outcome))
         except AtomError as error:

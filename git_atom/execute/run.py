@@ -82,6 +82,7 @@ def execute(
     share: Share | None = None,
     on_log: Log | None = None,
     mechanisms: Sequence[str] = machine.MECHANISMS,
+    search: str = "",
 ) -> Outcome:
     """Run a request over `world` (the leaves of its view) and `inputs` (path below /build, leaves), in the empty directory `work`.
 
@@ -91,7 +92,7 @@ def execute(
     requests.check(request)
     share = share or Share()
     _check(request, inputs, share)
-    bwrap, version = machine.bwrap()
+    bwrap, version = machine.bwrap(search)
     staged = _Staged(request, world, blobs, inputs, read)
     why: list[str] = []
     for mechanism in mechanisms:
