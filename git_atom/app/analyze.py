@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from git_atom.app import memo
-from git_atom.core.digest import Digest, Oid, of_bytes
+from git_atom.app.interfaces import kept, reader
+from git_atom.core.digest import Oid
 from git_atom.core.host import Host
 from git_atom.core.tree import Leaf, tree_digest
-from git_atom.errors import AtomError, MalformedError, NegativeError
+from git_atom.errors import NegativeError
 from git_atom.git import repo as repos
 from git_atom.git.objects import Objects
 from git_atom.interface import manifest
-from git_atom.interface.manifest import Interface, Read
+from git_atom.interface.manifest import ANALYZER, Interface, exports_digest
 
 
 class Analyzed(NamedTuple):
@@ -23,19 +22,21 @@ class Analyzed(NamedTuple):
     what: str
     interface: Interface
 
-
-def kept(host: Host, leaves: Sequence[Leaf], tree: Digest, read: Read) -> Interface:
-    """The interface of a tree, remembered in the cache under analyzer version and tree digest."""
-    path = os.path.join(host.cache, "interfaces", manifest.ANALYZER.replace("/", "-"), tree.hex)
-    known = memo.get_sealed(path)
-    if known is not None:
-        try:
-            return manifest.decode(known)
-        except AtomError:
-            pass
-    found = manifest.analyze(leaves, read, tree)
-    memo.put_sealed(path, manifest.encode(found))
-    return found
+    def value(self) -> dict[str, Any]:
+        """All of it as plain values, every symbol included: the document of schema git-build-analyze/1."""
+        found = self.interface
+        return {
+            "what": self.what,
+            "tree": found.tree,
+            "analyzer": ANALYZER,
+            "elf": [{"path": path} | facts._asdict() | {
+                "exports": [e._asdict() for e in facts.exports], "exports_digest": exports_digest(facts),
+                "wants": [w._asdict() for w in facts.wants], "verneeds": [v._asdict() for v in facts.verneeds],
+                "dlopen": [d._asdict() for d in facts.dlopen]} for path, facts in found.elfs],
+            "scripts": [s._asdict() for s in found.scripts],
+            "pkg_config": [p._asdict() for p in found.packages],
+            "problems": [{"path": path, "what": what} for path, what in found.problems],
+        }  # fmt: skip
 
 
 def analyze(host: Host, text: str) -> Analyzed:
@@ -61,20 +62,6 @@ def analyze(host: Host, text: str) -> Analyzed:
             raise NegativeError("ATOM-7030", f"nothing that was built is called '{text}'", hint="git build <dir>")
         leaves = served.listing(host, built)
         return Analyzed(f"{built.name} {built.version}", kept(host, leaves, built.output, reader(objects)))
-
-
-def reader(objects: Objects) -> Read:
-    """Reads leaves from the store, each held against its digest; raises MalformedError ATOM-2009 for a damaged object."""
-
-    def read(leaf: Leaf) -> bytes:
-        data = objects.read(leaf.oid)[2]
-        if of_bytes(data) != leaf.digest:
-            raise MalformedError(
-                "ATOM-2009", f"object '{leaf.oid}' in the store is damaged", hint="git fsck, then fetch it again"
-            )
-        return data
-
-    return read
 
 
 def _folder(place: str) -> Interface:

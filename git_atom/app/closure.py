@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from git_atom.app import served, world
-from git_atom.app.analyze import kept, reader
+from git_atom.app.interfaces import kept, reader
 from git_atom.app.records import locate
 from git_atom.app.served import Built, open_record
 from git_atom.app.world import Layer, World
@@ -16,6 +16,7 @@ from git_atom.core import composition
 from git_atom.core.composition import LINK, TREE, Attribute, Entry
 from git_atom.core.digest import Digest, Oid
 from git_atom.core.host import Host
+from git_atom.core.record import ACTION_URI
 from git_atom.core.tree import Leaf
 from git_atom.git import repo as repos
 from git_atom.git.objects import Objects
@@ -85,7 +86,8 @@ def _inputs(host: Host, objects: Objects, wanted: Sequence[Built]) -> tuple[list
             if kind == "toolchain":
                 roots[material.digest] = None
             elif kind == "dependency" and material.digest not in dependencies:
-                dependencies[material.digest] = _built(host, locate(host, material.digest))
+                action = Digest.parse("blake3:" + material.uri.removeprefix(ACTION_URI))
+                dependencies[material.digest] = _built(host, action)
     return list(dependencies.values()), list(roots)
 
 

@@ -11,10 +11,11 @@ from git_atom.app.graph import Node, platform
 from git_atom.app.served import Built, find, open_record, told
 from git_atom.build import plan, witness
 from git_atom.core import request as requests
+from git_atom.core.composition import path_text
 from git_atom.core.digest import Digest, of_bytes
 from git_atom.core.host import Host
 from git_atom.core.lock import Fetch
-from git_atom.core.record import Material, Record
+from git_atom.core.record import ACTION_URI, Material, Record
 from git_atom.core.request import Input, Request
 from git_atom.core.tree import Leaf, encode_listing, tree_digest
 from git_atom.errors import FailedError
@@ -92,7 +93,7 @@ def _keep(
     output, size = tree_digest(leaves), sum(leaf.size for leaf in leaves)
     with open(outcome.log_path, "rb") as file:
         log = file.read()
-    readset = b"".join(path + b"\n" for path in outcome.reads or ())
+    readset = "".join(path_text(path) + "\n" for path in outcome.reads or ()).encode()
     signer = builder_key(host)
     record = Record(
         node.manifest.name, str(node.manifest.version), node.action, requests.digest(request),
@@ -105,7 +106,7 @@ def _keep(
         witness.write(repo, record, readset, log, signer)
         memo.put(os.path.join(host.cache, "requests", record.request.hex), node.action.encode())
         memo.put(os.path.join(host.cache, "outputs", output.hex), encode_listing(leaves))
-    return told(host, record, leaves, "built")
+    return told(host, record, leaves, "built", stored=keep)
 
 
 def materials(
@@ -114,10 +115,14 @@ def materials(
     """Everything that went in, by name and digest."""
     rows = [Material("toolchain", ground.toolchain.root), Material("view", ground.view)]
     rows += [
-        Material(f"source {place}", row.digest if isinstance(row, Fetch) else row.tree) for place, row in node.sources
+        Material(f"source {place}", row.digest, row.url)
+        if isinstance(row, Fetch)
+        else Material(f"source {place}", row.tree)
+        for place, row in node.sources
     ]
     rows += [Material("files", tree_digest(node.files))] if node.files else []
-    rows += [Material(f"dependency {name}", digest) for name, digest, _ in outputs]
+    actions = dict(node.deps)
+    rows += [Material(f"dependency {name}", digest, ACTION_URI + actions[name].hex) for name, digest, _ in outputs]
     return tuple(sorted(rows))
 
 
@@ -137,7 +142,7 @@ def _again(
     repo = repos.store(host)
     with Objects(repo) as objects:
         found = open_record(host, objects, known.action)
-        readset, log = objects.read(found.readset)[2], objects.read(found.log)[2]
+        readset, log = witness.texts(objects, found)
     signer = builder_key(host)
     record = found.record._replace(
         name=node.manifest.name, version=str(node.manifest.version), action=node.action,

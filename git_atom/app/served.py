@@ -112,29 +112,17 @@ def verdict(host: Host, repo: Repo, ref: str, tag: Oid) -> Built | None:
 
 
 def interface_lines(host: Host, output: Digest, leaves: Sequence[Leaf]) -> list[str]:
-    """A few lines on what an output provides: each library with its number of symbols, each program with what it loads."""
-    from git_atom.interface import elf
+    """A few lines on what an output provides: each library with its number of symbols, each program, and what they load."""
+    from git_atom.app.interfaces import kept, reader
+    from git_atom.interface.manifest import summary
 
-    lines = []
     with Objects(repos.store(host)) as objects:
-        for leaf in leaves:
-            if leaf.mode & 0o170000 != 0o100000 or leaf.size < 64:
-                continue
-            data = objects.read(leaf.oid)[2]
-            if data[:4] != elf.MAGIC:
-                continue
-            facts = elf.read(data)
-            needs = f"needs {', '.join(facts.needed)}" if facts.needed else "needs nothing"
-            if facts.soname:
-                lines.append(f"{facts.soname}: {len(facts.exports)} symbols, {needs}")
-            elif facts.interp:
-                lines.append(f"{leaf.path.decode(errors='backslashreplace')}: {needs}")
-    return lines
+        return summary(kept(host, leaves, output, reader(objects)))
 
 
-def told(host: Host, record: Record, leaves: Sequence[Leaf], how: str) -> Built:
-    """What a record says, in the shape commands show."""
-    lines = interface_lines(host, record.output, leaves) if how == "cached" else ()
+def told(host: Host, record: Record, leaves: Sequence[Leaf], how: str, *, stored: bool = True) -> Built:
+    """What a record says, in the shape commands show; stored: whether the output is in the store, so its interface can be read."""
+    lines = interface_lines(host, record.output, leaves) if stored else ()
     return Built(record.name, record.version, record.action, record.output, record.tree, record.files, record.bytes,
                  record.declared, record.read, how, record.wall_ms, tuple(lines))  # fmt: skip
 

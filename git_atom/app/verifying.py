@@ -35,6 +35,7 @@ def verify(host: Host, text: str) -> list[Judged]:
             try:
                 found = witness.read(objects, ref, tag, keys)
                 leaves = witness.outputs(objects, found.record)
+                witness.texts(objects, found)
                 host.progress.say(f"{ref}: {len(leaves)} files digested")
                 out.append(Judged(ref, True, found.record.builder, found.record.output, ""))
             except AtomError as error:

@@ -107,6 +107,15 @@ def outputs(objects: Objects, record: Record) -> list[Leaf]:
     return leaves
 
 
+def texts(objects: Objects, found: Witness) -> tuple[bytes, bytes]:
+    """Read set and log of a witness, digested now; raises MalformedError (ATOM-7011) when they are not those of the record."""
+    readset, log = objects.read(found.readset)[2], objects.read(found.log)[2]
+    if (of_bytes(readset), of_bytes(log)) != (found.record.reads, found.record.log):
+        raise MalformedError("ATOM-7011", f"read set or log of '{found.record.name}' in the store is not what was recorded",
+                             note="the store is damaged", hint="git fsck in the store; building again writes it anew")  # fmt: skip
+    return readset, log
+
+
 def accepted(
     objects: Objects, rows: Sequence[tuple[str, Oid]], keys: Collection[PublicKey]
 ) -> tuple[list[Witness], list[str]]:

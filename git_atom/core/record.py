@@ -15,14 +15,19 @@ from git_atom.errors import AtomError, MalformedError
 PAYLOAD = "application/vnd.in-toto+json"
 STATEMENT = "https://in-toto.io/Statement/v1"
 PROVENANCE = "https://slsa.dev/provenance/v1"
-BUILD_TYPE = "urn:git-atom:action:1"
+BUILD_TYPE = "urn:git-atom:build-type:action:1"
+ACTION_URI = "urn:git-atom:action:"
 
 
 class Material(NamedTuple):
-    """Something that went in: what it is called (`toolchain`, `source src`, `dependency zlib`), and its digest."""
+    """Something that went in: what it is called (`toolchain`, `source src`, `dependency zlib`), its digest, where it is from ("" unknown).
+
+    A dependency's `uri` is `urn:git-atom:action:<hex>`, the action whose output it is; a fetched source's is what the lock says.
+    """
 
     name: str
     digest: Digest
+    uri: str = ""
 
 
 class Record(NamedTuple):
@@ -79,7 +84,8 @@ def statement(record: Record) -> bytes:
                     },
                     "internalParameters": {"request": record.request},
                     "resolvedDependencies": [
-                        {"name": m.name, "digest": {"blake3": m.digest.hex}} for m in record.materials
+                        {"name": m.name, "digest": {"blake3": m.digest.hex}} | ({"uri": m.uri} if m.uri else {})
+                        for m in record.materials
                     ],
                 },
                 "runDetails": {
@@ -136,7 +142,7 @@ def _record(value: Any) -> Record:
     seen, took = readset["annotations"], execution["annotations"]
     return Record(
         name, version, Digest.parse(action), Digest.parse(definition["internalParameters"]["request"]), parameters,
-        tuple(Material(row["name"], _blake3(row)) for row in definition["resolvedDependencies"]),
+        tuple(Material(row["name"], _blake3(row), row.get("uri", "")) for row in definition["resolvedDependencies"]),
         _blake3(subject), Oid.parse(subject["digest"]["gitTree"]), subject["annotations"]["files"], subject["annotations"]["bytes"],
         _blake3(readset), seen["declared"], seen["read"], seen["instrument"], seen["incomplete"], _blake3(log),
         took["enforced"], took["mechanism"], run["builder"]["id"].removeprefix("urn:git-atom:builder:"), took["cpu_ms"], took["wall_ms"],

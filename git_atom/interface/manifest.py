@@ -171,14 +171,15 @@ def exports_digest(facts: ElfFacts) -> Digest:
 
 
 def summary(interface: Interface) -> list[str]:
-    """A few words a library or program: `libz.so.1: 90 symbols`, `usr/bin/curl: program`."""
+    """A few words a library or program: `libz.so.1: 88 symbols, needs libc.so.6`, `usr/bin/curl: needs libcurl.so.4, libc.so.6`."""
     out = []
     for path, facts in interface.elfs:
+        needs = f"needs {', '.join(facts.needed)}" if facts.needed else "needs nothing"
         if facts.kind == "shared":
             count = len(facts.exports)
-            out.append(f"{facts.soname or path}: {count} symbol{'' if count == 1 else 's'}")
+            out.append(f"{facts.soname or path}: {count} symbol{'' if count == 1 else 's'}, {needs}")
         else:
-            out.append(f"{path}: program")
+            out.append(f"{path}: {needs}")
     return out
 
 

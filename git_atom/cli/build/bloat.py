@@ -17,14 +17,14 @@ def run(ask: Ask) -> int:
                 "package": r.package,
                 "files": str(r.files),
                 "bytes": str(r.bytes),
-                "links_only": str(r.links_only).lower(),
+                "linked": " ".join(r.linked),
             }
             for r in unread
         ]
         ask.out.items(items, "%(package)", "git-build-bloat/1")
         return 0
     for row in sorted(unread, key=lambda r: -r.bytes):
-        note = "  only links: their use cannot be observed" if row.links_only else ""
+        note = f"  its link {row.linked[0]} leads to what was read" if row.linked else ""
         ask.out.line(f"{row.package:<28} {row.files:>5} files {row.bytes / 1e6:>8.1f} MB{note}")
     files, size = sum(r.files for r in rows), sum(r.bytes for r in rows)
     read, seen_bytes = sum(r.read_files for r in rows), sum(r.read_bytes for r in rows)
