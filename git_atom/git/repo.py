@@ -49,7 +49,7 @@ def discover(cwd: str, environ: Mapping[str, str]) -> Repo:
     done = proc.run(["git", "rev-parse", *_ASK], env={**environ, "LC_ALL": "C"}, cwd=cwd)
     if done.status != 0:
         raise _why(cwd, environ, done.err)
-    lines = done.out.decode(errors="surrogateescape").split("\n")
+    lines = os.fsdecode(done.out).split("\n")  # paths, as the system spells them
     git_dir, bare, fmt, objects, cdup = lines[0], lines[1] == "true", lines[2], lines[3], lines[4]
     inside_work_tree = not bare and not _within(os.path.realpath(cwd), os.path.realpath(git_dir))
     tree = os.path.normpath(os.path.join(cwd, cdup)) if inside_work_tree else None
@@ -79,7 +79,7 @@ def open_at(git_dir: str, environ: Mapping[str, str]) -> Repo:
     done = proc.run(["git", "rev-parse", *_ASK[:-1]], env=env, cwd=path)
     if done.status != 0:
         raise _broken(path, env, done.err)
-    lines = done.out.decode(errors="surrogateescape").split("\n")
+    lines = os.fsdecode(done.out).split("\n")  # paths, as the system spells them
     bare, fmt = lines[1] == "true", lines[2]
     tree = None if bare else os.path.dirname(path)
     return Repo(path, env, bare, tree, fmt, _ref_format(path), os.path.join(path, lines[3]))

@@ -1,0 +1,202 @@
+"""What tests from outside share: one imported toolchain, one tiny atom in C and its build, made once a session whatever the workers."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import oracle
+import pytest
+
+PACKAGES = ("gcc", "libc6-dev", "make", "dash", "coreutils", "sed", "grep")
+SMALL = ("dash", "coreutils", "sed")  # part of the closure of PACKAGES, for imports that only have to be real
+SOURCE = '#include <stdio.h>\nint main(void) { puts("tiny"); return 0; }\n'
+MAKEFILE = (
+    "tiny: tiny.c\n\t$(CC) $(CFLAGS) -o tiny tiny.c\n"
+    "install: tiny\n\tmkdir -p $(DESTDIR)/usr/bin\n\tcp tiny $(DESTDIR)/usr/bin/\n"
+)
+
+
+class Shared(NamedTuple):
+    """A home with cache, data, key and a project whose atom `tiny` is locked, published, pushed to server.git and built; and what came of it."""
+
+    home: Path
+    anchor: str
+    root: str
+    output: str
+    view: str
+
+
+class Scene:
+    """A home of a test's own that begins as a copy of the shared one."""
+
+    def __init__(self, home: Path, shared: Shared) -> None:
+        self.home, self.shared = home, shared
+        self.env = surroundings(home)
+        self.project, self.server = home / "project", home / "server.git"
+        self.cache, self.data = home / ".cache/git-atom", home / ".local/share/git-atom"
+        self.store = self.data / "store.git"
+
+    def run(
+        self,
+        *argv: str | Path,
+        cwd: Path | None = None,
+        status: int | None = 0,
+        front: tuple[str, ...] = (),
+        **env: str,
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [*front, *(str(a) for a in argv)], cwd=cwd or self.project, env=self.env | env, capture_output=True, text=True,
+            errors="backslashreplace", timeout=600, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        told = f"{' '.join(map(str, argv))}\nexit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr, told
+        assert status is None or done.returncode == status, told
+        return done
+
+    def document(self, *argv: str | Path, **kwargs: Any) -> dict[str, Any]:
+        value: dict[str, Any] = json.loads(self.run(*argv, "--json", **kwargs).stdout)
+        return value
+
+    def struck(self, argv: tuple[str, ...], after: float | None, number: int) -> oracle.Ended:
+        return oracle.struck(argv, after, number, cwd=self.project, env=self.env)
+
+    def state(self) -> dict[str, str]:
+        """All that a command could leave half-written, objects and caches apart."""
+        return oracle.state(self.project, self.server, self.store) | {
+            "gitconfig": (self.home / ".gitconfig").read_text(),
+            "data": str(sorted(os.listdir(self.data)) if self.data.exists() else "absent"),
+        }
+
+    def leftovers(self) -> list[str]:
+        return oracle.leftovers(self.cache, self.data, self.project, self.server)
+
+    def reset(self, *names: str) -> None:
+        """Put parts of the home (relative paths) back to what the shared home holds."""
+        for name in names:
+            shutil.rmtree(self.home / name, ignore_errors=True)
+            if (self.shared.home / name).exists():
+                oracle.twin(self.shared.home / name, self.home / name)
+
+    def unbuild(self) -> None:
+        """Forget what was built, in store and cache."""
+        for line in oracle.git(self.store, "for-each-ref", "--format=%(refname)", "refs/builds").splitlines():
+            oracle.git(self.store, "update-ref", "-d", line)
+        for name in ("verdicts", "requests", "outputs"):
+            shutil.rmtree(self.cache / name, ignore_errors=True)
+
+
+def surroundings(home: Path, path: str = "") -> dict[str, str]:
+    """The environment of someone whose whole world is `home`."""
+    kept = ("TERM", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "VENV")
+    env = {k: v for k, v in os.environ.items() if k in kept or k.endswith("_proxy")}
+    return env | {
+        "PATH": path or f"{os.path.dirname(sys.executable)}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+        "HOME": str(home),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "NO_COLOR": "1",
+    }
+
+
+def settle(home: Path, run: Callable[..., Any]) -> None:
+    """Identity and key of someone new."""
+    (home / ".gitconfig").write_text("[user]\n\tname = T\n\temail = t@example.org\n[init]\n\tdefaultBranch = main\n")
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", home / "key", cwd=home)
+    run("git", "config", "--global", "gpg.format", "ssh", cwd=home)
+    run("git", "config", "--global", "user.signingKey", "~/key.pub", cwd=home)
+
+
+def suite() -> str:
+    rows = (line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
+    return dict(rows).get("VERSION_CODENAME", "").strip('"')
+
+
+def write_tiny(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    tools = ", ".join(f'"{name}"' for name in PACKAGES)
+    (folder / "atom.toml").write_text(
+        f'[atom]\nid = "tiny"\nversion = "1.0.0"\ntype = "package"\n[toolchain]\nsuite = "{suite()}"\ndebian = [{tools}]\n'
+        '[build]\nrun = ["make -j${jobs}", "make install DESTDIR=${out}"]\n'
+    )
+    (folder / "tiny.c").write_text(SOURCE)
+    (folder / "Makefile").write_text(MAKEFILE)
+
+
+def tell(scene: Scene) -> dict[str, str]:
+    """The whole story: a toolchain, a set, an atom locked, published and pushed, built, composed and run; what it came to."""
+    project = scene.project
+    scene.run("git", "init", "-q", project, cwd=scene.home)
+    scene.run("git", "init", "-q", "--bare", scene.server, cwd=scene.home)
+    scene.run("git", "remote", "add", "origin", scene.server)
+    write_tiny(project / "tiny")
+    world = scene.document("git", "compose", "import", "debian", *PACKAGES, "--as", "toolchain")
+    scene.run("git", "atom", "lock", "tiny")
+    scene.run("git", "add", ".")
+    scene.run("git", "commit", "-qm", "tiny", GIT_AUTHOR_DATE="1700000000 +0000", GIT_COMMITTER_DATE="1700000000 +0000")
+    scene.run("git", "push", "-q", "origin", "HEAD")
+    anchor = scene.document("git", "atom", "init")["anchor"]
+    scene.run("git", "atom", "publish", "tiny", "--push", "origin")
+    scene.run("git", "build", "tiny")
+    record = scene.document("git", "build", "show", "tiny")
+    scene.run("git", "compose", "new", "app", "tiny", "toolchain/libc6")
+    app = scene.document("git", "compose", "show", "app")
+    assert scene.run("git", "compose", "run", "app", "--", "tiny").stdout == "tiny\n"
+    commit = scene.run("git", "rev-parse", "refs/atoms/tiny/1.0.0^{commit}").stdout.strip()
+    return {"anchor": anchor, "root": world["root"], "world-view": world["view"], "commit": commit, "output": record["output"],
+            "app": app["root"], "view": app["view"]}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
+    """Made by whichever worker comes first; the others wait for it."""
+    if not shutil.which("apt-get") or not shutil.which("bwrap"):
+        pytest.skip("apt or bubblewrap is not installed")
+    base = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        base = base.parent
+    home, told = base / "shared-home", base / "shared-home.json"
+    with open(base / "shared-home.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not told.exists():
+            home.mkdir()
+            scene = Scene(home, Shared(home, "", "", "", ""))
+            settle(home, scene.run)
+            told.write_text(json.dumps(tell(scene)))
+    known = json.loads(told.read_text())
+    return Shared(home, known["anchor"], known["root"], known["output"], known["view"])
+
+
+@pytest.fixture
+def scene(shared: Shared, tmp_path: Path) -> Scene:
+    """A copy of the shared home; its remote is the copy's own server.git."""
+    made = Scene(oracle.twin(shared.home, tmp_path / "h"), shared)
+    made.run("git", "remote", "set-url", "origin", made.server)
+    return made
+
+
+@pytest.fixture
+def orphans() -> Iterator[Callable[[], None]]:
+    """Call it to see that no process and no mount outlives the commands run since."""
+    oracle.adopt()
+    mounts = Path("/proc/self/mounts").read_text()
+    before = oracle.children()
+
+    def check() -> None:
+        oracle.none_left(before)
+        assert Path("/proc/self/mounts").read_text() == mounts
+
+    yield check
+    check()
+
+
+def isolated(*flags: str) -> tuple[str, ...]:
+    """The words in front of a command that give it namespaces of its own: as root just these, else with a user namespace besides."""
+    return ("unshare", *flags) if os.geteuid() == 0 else ("unshare", "-r", *flags)
