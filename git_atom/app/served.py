@@ -13,6 +13,7 @@ from git_atom.app import memo, world
 from git_atom.core import canon, refnames
 from git_atom.core.digest import Digest, Oid, of_bytes
 from git_atom.core.host import Host
+from git_atom.core.record import BUILD_TYPE
 from git_atom.core.tree import Leaf, decode_listing, encode_listing, tree_digest
 from git_atom.errors import AtomError, MalformedError, RefusedError
 from git_atom.git import refs
@@ -43,9 +44,9 @@ class Built(NamedTuple):
 
 
 def policy(host: Host) -> str:
-    """A short name of whom the user accepts records from; a verdict holds only under the policy it was reached by."""
+    """A short name of what the user accepts, kind of record and builders; a verdict holds only under the policy it was reached by."""
     keys = sorted(key.digest for key in world.accepted(host))
-    return of_bytes("\n".join(keys).encode()).hex[:32]
+    return of_bytes("\n".join([BUILD_TYPE, *keys]).encode()).hex[:32]
 
 
 def find(host: Host, action: Digest) -> Built | None:
