@@ -18,7 +18,7 @@ RECORD = Record(
 )  # fmt: skip
 OTHER = {
     "name": "curl", "version": "8.0.0", "action": TWO, "request": TWO, "parameters": {"run": ["false"], "platform": "x86_64-linux", "jobs": 8},
-    "materials": (Material("toolchain", TWO),), "output": TWO, "tree": Oid("2" * 40), "files": 9, "bytes": 1, "reads": TWO, "declared": 1,
+    "materials": (Material("toolchain", TWO, "urn:x"),), "output": TWO, "tree": Oid("2" * 40), "files": 9, "bytes": 1, "reads": TWO, "declared": 1,
     "read": -1, "instrument": "none", "incomplete": "overflow", "log": TWO, "enforced": {}, "mechanism": "farm", "builder": "SHA256:x",
     "cpu_ms": 1, "wall_ms": 2,
 }  # fmt: skip
