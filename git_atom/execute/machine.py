@@ -9,7 +9,7 @@ from git_atom.execute import sandbox
 
 # Best first. overlay: stubs and a data-only overlay; farm: a hard-link tree; farm-disk: the same without namespaces of our own.
 MECHANISMS = ("overlay", "farm", "farm-disk")
-_USERNS_HINT = "git build doctor"
+STAGES = ("/tmp", "/mnt", "/srv", "/run", "/dev")
 
 
 def bwrap(search: str = "") -> tuple[str, tuple[int, ...]]:
@@ -40,6 +40,20 @@ def _ask(path: str) -> str:
     import subprocess
 
     return subprocess.run([path, "--version"], capture_output=True, text=True, env={}, check=False).stdout
+
+
+def stage(bwrap: str) -> str:
+    """Where a supervisor mounts its tmpfs: a directory every machine has, and which does not hide bubblewrap itself."""
+    own = (bwrap, os.path.realpath(bwrap))
+    return next(p for p in STAGES if os.path.isdir(p) and not any(path.startswith(f"{p}/") for path in own))
+
+
+def attributes() -> str:
+    """Which attributes overlay reads for this user: `trusted` for root of the machine itself, `user` for everyone else."""
+    if os.geteuid() != 0:
+        return "user"
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        return "trusted" if file.read().split() == ["0", "0", "4294967295"] else "user"
 
 
 def scratch() -> int:

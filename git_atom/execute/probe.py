@@ -134,7 +134,7 @@ def namespace_hint() -> str:
 
 
 def _stubs() -> Finding:
-    prefix = "user" if _own() else "trusted"
+    prefix = machine.attributes()
 
     def act() -> str:
         mount.enter(_own())
@@ -150,7 +150,7 @@ def _stubs() -> Finding:
 def _overlay(place: str) -> Finding:
     blobs = Blobs(f"{place}/overlay")
     layout = _canary(blobs)
-    prefix = "user" if _own() else "trusted"
+    prefix = machine.attributes()
 
     def act() -> str:
         mount.enter(_own())

@@ -101,6 +101,7 @@ def execute(
             continue
         order = staged.order(mechanism, work) | {
             "bwrap": bwrap,
+            "stage": machine.stage(bwrap),
             "disable_userns": version >= sandbox.DISABLES_USERNS,
             "observe": observe,
             "echo": on_log is not None,
@@ -148,7 +149,7 @@ class _Staged:
         """Stubs kept on disk, for trials: an action sees the order of a tmpfs, which is the same on every machine."""
         if requests.stratum(self.request) == "action" or self.request.policy.network.state == OPEN:
             return "", b""
-        return kept.kept(self.blobs.root, self.layout, "trusted" if os.geteuid() == 0 else "user")
+        return kept.kept(self.blobs.root, self.layout, machine.attributes())
 
     def order(self, mechanism: str, work: str) -> dict[str, Any]:
         """What the supervisor is told, as a value marshal can hold."""
@@ -161,6 +162,7 @@ class _Staged:
             "parent": os.getpid(),
             "mode": mode if mode == "disk" else "root" if os.geteuid() == 0 else "user",
             "farm": farm(self.layout, self.blobs, self.world, self.read) if kind == "farm" else "",
+            "prefix": machine.attributes(),
             "kept": self._kept() if kind == "overlay" else ("", b""),
             "work": work,
             "cache": self.blobs.root,

@@ -1,14 +1,16 @@
 """The supervisor: one fresh, single-threaded process an execution, started by `run.py`, outside the sandbox but in its own mounts.
 
-It stages the view under a constant path, arms the observation, runs bwrap, waits until every process of it is dead, and copies the
+It stages the view under a path that is the same everywhere, arms the observation, runs bwrap, waits until every process of it is dead, and copies the
 outputs out. Order on descriptor 0 (a marshalled dict), result on descriptor 1 (marshalled frames). Everything it mounts
 lives in its own mount namespace and ends with it, however it ends. Imports nothing slow; never imported by the other rooms.
 """
 
 from __future__ import annotations
 
+import errno
 import marshal
 import os
+import resource
 import select
 import signal
 import time
@@ -22,8 +24,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-STAGE = "/tmp"  # exists everywhere, and hides nothing the supervisor still needs: it opens what it needs before
 _CHUNK = 1 << 16
+# what the kernel answers when it will never do a thing for this user, unlike a lack of space or memory
+_NEVER = (errno.EPERM, errno.EACCES, errno.EINVAL, errno.ENODEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 
 class Stage:
@@ -52,10 +55,10 @@ class Stage:
             self._open_binds()
             farm = os.open(order["farm"], os.O_PATH | os.O_CLOEXEC) if order["farm"] else -1
             try:
-                kernel.mount_tmpfs(STAGE, f"mode=0755,size={order['scratch']}")
+                kernel.mount_tmpfs(order["stage"], f"mode=0755,size={order['scratch']}")
             except OSError as error:
                 raise _lacks("a tmpfs", error) from error
-            base = STAGE
+            base = order["stage"]
         self.base = base
         for name in ("build", "out"):
             os.mkdir(f"{base}/{name}", 0o755)
@@ -72,7 +75,7 @@ class Stage:
         self.bind_fds = [os.open(path, os.O_PATH | os.O_CLOEXEC) for path, _, _ in self.order["binds"]]
 
     def _place_binds(self) -> None:
-        for index, (fd, (path, target, writable)) in enumerate(zip(self.bind_fds, self.order["binds"], strict=True)):
+        for index, (fd, (_, target, writable)) in enumerate(zip(self.bind_fds, self.order["binds"], strict=True)):
             place = f"{self.base}/bind{index}"
             if os.path.isdir(f"/proc/self/fd/{fd}"):
                 os.mkdir(place, 0o755)
@@ -80,7 +83,6 @@ class Stage:
                 os.close(os.open(place, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
             self._bind(fd, place)
             self.binds.append((place, target, writable))
-            del path
 
     def _bind(self, fd: int, target: str) -> None:
         source = f"/proc/self/fd/{fd}".encode()
@@ -93,7 +95,7 @@ class Stage:
         if self.order["farm"]:
             return
         layout = Layout(self.order["layout"])
-        prefix = "user" if self.order["mode"] == "user" else "trusted"
+        prefix = self.order["prefix"]
         if self._kept(layout, prefix):
             return
         stubs = f"{self.base}/meta"
@@ -105,6 +107,8 @@ class Stage:
             mount.settle_dirs(layout.dirs, stubs)
             mount.mount_stubs(stubs, self.root, self.cache, prefix)
         except OSError as error:
+            if error.errno not in _NEVER:
+                raise
             raise _lacks("a data-only overlay", error) from error
         self.hidden = True
 
@@ -175,8 +179,6 @@ def _plant(path: str, data: bytes) -> None:
 
 def _child(stage: Stage, output: int, seccomp: int, told: int) -> None:
     """Between fork and exec: streams, limits, then bwrap. Never returns."""
-    import resource
-
     order = stage.order
     try:
         if not order["interactive"]:
@@ -195,7 +197,7 @@ def _child(stage: Stage, output: int, seccomp: int, told: int) -> None:
             os.dup2(fd, 3 + index)
         os.closerange(5, 1 << 20)  # bwrap hands on what it inherits
         os.umask(0o022)
-        _limits(resource, order)
+        _limits(order)
         if order["fixed_addresses"]:
             kernel.fix_addresses()
         if order["affinity"]:
@@ -220,7 +222,7 @@ def _child(stage: Stage, output: int, seccomp: int, told: int) -> None:
         os._exit(126)
 
 
-def _limits(resource: Any, order: dict[str, Any]) -> None:
+def _limits(order: dict[str, Any]) -> None:
     wanted = [("CORE", 0), ("NPROC", order["processes"]), ("FSIZE", order["file_bytes"]), ("NOFILE", 1 << 16)]
     for name, value in wanted:
         number = getattr(resource, f"RLIMIT_{name}")
@@ -345,8 +347,6 @@ def _send(frame: tuple[Any, ...]) -> None:
 
 
 def _result(stage: Stage, run: Run, incomplete: str, seconds: float) -> dict[str, Any]:
-    import resource
-
     reads: list[bytes] = []
     for prefix, watch in stage.watches:
         start = prefix.encode()
@@ -377,8 +377,8 @@ def main() -> int:
     kernel.adopt_orphans()
     for one in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP):
         signal.signal(one, signal.SIG_IGN)  # the starter decides; it closes our standard input
-    stage = Stage(order)
     try:
+        stage = Stage(order)
         stage.enter()
         kernel.die_with_parent(signal.SIGKILL)
         if os.getppid() != order["parent"]:

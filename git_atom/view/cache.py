@@ -12,6 +12,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Sequence
+from itertools import count
 from struct import Struct
 
 from git_atom.core.digest import Digest, of_bytes, of_chunks
@@ -24,6 +25,7 @@ _TOKEN = Struct("<QQQQ")
 _RECORD = 32 + _TOKEN.size
 _CHUNK = 1 << 20
 _MANY = 16384  # notes from which on a shorter file is worth writing
+_COUNTER = count()  # threads of one process write side by side
 
 Read = Callable[[Leaf], bytes]
 
@@ -80,7 +82,7 @@ class Blobs:
             raise MalformedError(
                 "ATOM-4001", f"blob '{digest}' is corrupt", note=f"the bytes given for it have digest {of_bytes(data)}"
             )
-        temporary = f"{self.root}/tmp/{os.getpid()}-{digest[7:]}"
+        temporary = self._temporary()
         try:
             made = self._write(temporary, data)
             try:
@@ -148,7 +150,7 @@ class Blobs:
             self.ensure([leaf for leaf in leaves if leaf.digest[7:] in bad], read)
 
     def _keep(self, path: str, data: bytes) -> None:
-        temporary = f"{self.root}/tmp/{os.getpid()}-layout"
+        temporary = self._temporary()
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             self._write(temporary, data)
@@ -156,6 +158,9 @@ class Blobs:
         except OSError as error:
             _forget(temporary)
             raise _os(error, "a layout cannot be written to the cache") from error
+
+    def _temporary(self) -> str:
+        return f"{self.root}/tmp/{os.getpid()}-{next(_COUNTER)}"
 
     def _write(self, temporary: str, data: bytes) -> os.stat_result:
         fd = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -239,7 +244,7 @@ class Blobs:
         if len(last) * _RECORD * 2 > len(data):
             return data
         data = b"".join(last.values())
-        temporary = f"{self.root}/tmp/{os.getpid()}-tokens"
+        temporary = self._temporary()
         try:
             self._write(temporary, data)
             os.chmod(temporary, 0o600)
