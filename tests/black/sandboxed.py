@@ -50,6 +50,7 @@ def main() -> int:
             inputs=[("src", sources.leaves)] if sources.entries else [],
             read=lambda leaf: world.contents.get(leaf.digest) or sources.contents[leaf.digest],
             share=Share(stdio=(0, 1, 2)) if stdio else None,
+            search="" if "places" in order else os.environ.get("PATH", ""),
             mechanisms=order.get("mechanisms", machine.MECHANISMS),
         )
     except AtomError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import re
@@ -10,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,19 +33,28 @@ MECHANISMS = ("overlay", "farm", "farm-disk")
 Probe = Callable[..., dict[str, Any]]
 
 
-def python_for_user() -> list[str] | None:
-    """A Python of this version that others than root can run, with the packages of this one."""
-    packages = next(p for p in sys.path if p.endswith("site-packages"))
-    root = str(HERE.parents[1])
-    for path in (sys.executable, f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"):
-        code = "import blake3, git_atom.core.tree"
-        argv = ["env", "-i", "PATH=/usr/bin:/bin", f"PYTHONPATH={root}:{packages}", path]
-        if (
-            os.path.exists(path)
-            and subprocess.run([*as_user(), *argv, "-c", code], capture_output=True).returncode == 0
-        ):
-            return argv
-    return None
+@functools.cache
+def for_user() -> tuple[list[str], Path] | str:
+    """How an ordinary user runs sandboxed.py from copies anyone can read: the command line and the program; or why they cannot."""
+    import blake3
+
+    place = Path(tempfile.mkdtemp(prefix="git-atom-test-", dir="/var/tmp"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    for source in (HERE.parents[1] / "git_atom", Path(blake3.__file__).parent, HERE):
+        shutil.copytree(source, place / source.name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(HERE.parent / "tiny.py", place)
+    subprocess.run(["chmod", "-R", "a+rX", place], check=True)
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    for path in (sys.executable, f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
+        argv = ["env", f"PYTHONPATH={place}", path]
+        tried = subprocess.run([*as_user(), *argv, "-c", "import tiny"], capture_output=True, check=False)
+        if tried.returncode == 0:
+            break
+    else:
+        return "no Python an ordinary user can run"
+    if subprocess.run([*as_user(), "bwrap", "--version"], capture_output=True, check=False).returncode:
+        return "no bubblewrap an ordinary user can run"
+    return argv, place / "black" / PROGRAM.name
 
 
 def as_user() -> list[str]:
@@ -55,17 +67,17 @@ class Who:
     def __init__(self, name: str, home: Path) -> None:
         self.name, self.home = name, home
         home.mkdir(mode=0o755)
-        self.front: list[str] = [sys.executable]
+        self.front, self.program = [sys.executable], PROGRAM
         if name == "user" and os.geteuid() == 0:
-            python = python_for_user()
-            if python is None:
-                pytest.skip("no Python an ordinary user can run")
-            self.front = [*as_user(), *python]
+            found = for_user()
+            if isinstance(found, str):
+                pytest.skip(found)
+            self.front, self.program = [*as_user(), *found[0]], found[1]
             os.chown(home, USER, USER)
 
     def start(self, order: dict[str, Any], **kwargs: Any) -> subprocess.Popen[str]:
         order = {"cache": f"{self.home}/cache", **order}
-        env = {"PATH": "/usr/bin:/bin", "HOME": str(self.home), "TOKEN": "secret-token", "LD_PRELOAD_PROBE": "1"}
+        env = {"PATH": os.environ["PATH"], "HOME": str(self.home), "TOKEN": "secret-token", "LD_PRELOAD_PROBE": "1"}
         kwargs = {
             "stdout": subprocess.PIPE,
             "stderr": subprocess.PIPE,
@@ -73,7 +85,7 @@ class Who:
             "env": env,
             **kwargs,
         }
-        return subprocess.Popen([*self.front, str(PROGRAM), json.dumps(order)], text=True, cwd="/", **kwargs)
+        return subprocess.Popen([*self.front, str(self.program), json.dumps(order)], text=True, cwd="/", **kwargs)
 
     def run(self, script: str = "", **order: Any) -> dict[str, Any]:
         quiet = "export PERL_BADLANG=0\n" if "perl" in script else ""
@@ -140,7 +152,7 @@ def test_x01_nothing_of_the_host_is_readable(who: Who) -> None:
     secret.write_text("canary-of-the-host")
     script = f"""
         cat {secret} /etc/shadow /etc/passwd /proc/1/environ /proc/1/cwd/secret /proc/1/root{secret} {HERE}/test_sandbox.py
-        ls -la /home /root /work /var {who.home} /proc/1/fd
+        ls -la /home /srv /var {who.home} /proc/1/fd
         env; cat /proc/self/mountinfo; for p in /proc/[0-9]*; do cat $p/cmdline $p/environ; done"""
     for mechanism in MECHANISMS:
         seen = who.run(script, mechanisms=[mechanism])
@@ -293,7 +305,7 @@ def test_x10_without_user_namespaces_nothing_runs(tmp_path: Path) -> None:
     order = json.dumps({"cache": f"{who.home}/cache", "script": "echo ran"})
     done = subprocess.run(
         ["unshare", "-Ur", sys.executable, "-c", code, sys.executable, str(PROGRAM), order],
-        capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin", "HOME": str(who.home)},
+        capture_output=True, text=True, check=False, env={"PATH": os.environ["PATH"], "HOME": str(who.home)},
     )  # fmt: skip
     seen = json.loads(done.stdout)
     assert done.returncode == 6 and seen["error"] == "ATOM-4012" and "git build doctor" in seen["hint"], seen
@@ -371,9 +383,10 @@ def test_read_set_is_what_strace_sees(who: Who, mechanism: str) -> None:
     script = f": {mark}; cat /usr/include/a.h src/a.c src/d/b.c >/out/x; ls /usr/include >/dev/null; perl -e 'open F, \"/usr/include/same.h\"'; uname; cat missing; sh -c 'readlink /bin'"
     order = {"script": script, "inputs": {"a.c": "a", "d/b.c": "b", "d/unread.c": "c"}, "mechanisms": [mechanism]}
     trace = who.home / "trace"
-    who.front = ["strace", "-f", "-qq", "-s", "4096", "-e", "trace=openat,open,execve", "-o", str(trace), *who.front]
-    if who.name == "user" and os.geteuid() == 0:
-        who.front = [*as_user(), *[w for w in who.front if w not in as_user() or w == "-f"]]
+    at = who.front.index(as_user()[-1]) + 1 if who.front[0] == "setpriv" else 0
+    who.front[at:at] = ["strace", "-f", "-qq", "-s", "4096", "-e", "trace=openat,open,execve", "-o", str(trace)]
+    if at and subprocess.run([*as_user(), "strace", "-V"], capture_output=True, check=False).returncode:
+        pytest.skip("no strace an ordinary user can run")
     seen = who.run(**order)
     assert seen["status"] == 0 and not seen["incomplete"], seen
     assert set(seen["reads"]) == traced(trace.read_text(), mark)
