@@ -37,6 +37,7 @@ complete -c git-build -n __git_build_first -a 'doctor' -d 'show which sandbox, v
 complete -c git-build -n '__git_build_first' -s j -r -d 'use at most this many processors; never changes a result'
 complete -c git-build -n '__git_build_first' -s o -r -d 'write the target'\''s output into this new or empty directory'
 complete -c git-build -n '__git_build_first' -l check -d 'build the target again and compare; exit 1 when it differs'
+complete -c git-build -n '__git_build_first' -s n -l dry-run -d 'show what would be done, change nothing'
 complete -c git-build -n '__git_build_first' -l json -d 'print one JSON document of a versioned schema'
 complete -c git-build -n '__git_build_first' -s q -l quiet -d 'say nothing on standard error but errors'
 complete -c git-build -n '__git_build_first' -a '(__fish_complete_directories)'

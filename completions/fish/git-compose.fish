@@ -40,6 +40,7 @@ complete -c git-compose -n '__git_compose_only import' -a debian -d 'import pack
 complete -c git-compose -n '__git_compose_at import debian' -l as -r -d 'name of the composition; default: one made of suite and root'
 complete -c git-compose -n '__git_compose_at import debian' -l suite -r -d 'codename of the suite; default: the machine'\''s own'
 complete -c git-compose -n '__git_compose_at import debian' -l update -d 'fetch the package lists anew'
+complete -c git-compose -n '__git_compose_at import debian' -s n -l dry-run -d 'show what would be done, change nothing'
 complete -c git-compose -n '__git_compose_at import debian' -l json -d 'print one JSON document of a versioned schema'
 complete -c git-compose -n '__git_compose_at import debian' -s q -l quiet -d 'say nothing on standard error but errors'
 complete -c git-compose -n '__git_compose_at new' -s n -l dry-run -d 'show what would be done, change nothing'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from git_atom.app import graph as graphs
+from git_atom.app.graph import Node
 from git_atom.app.served import Built, find, listing
 from git_atom.core.digest import Digest
 from git_atom.core.host import Host
@@ -35,6 +36,11 @@ def build(host: Host, target: str, *, check: bool = False) -> list[Built]:
             found = made
         done[node.action] = found._replace(name=node.manifest.name, version=str(node.manifest.version))
     return [done[node.action] for node in nodes]
+
+
+def plan(host: Host, target: str) -> list[tuple[Node, Built | None]]:
+    """What building a target would come to: each node, dependencies first, with the witness that would be served or None."""
+    return [(node, find(host, node.action)) for node in graphs.graph(host, target)]
 
 
 def write_out(host: Host, built: Built, folder: str) -> None:

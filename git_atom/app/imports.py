@@ -76,6 +76,11 @@ def import_debian(
     return made
 
 
+def resolve(host: Host, packages: Sequence[str], suite: str = "") -> list[Deb]:
+    """What importing these packages would bring, by name; nothing is stored."""
+    return AptState(host, suite).closure(sorted(set(packages)))
+
+
 def restore(host: Host, suite: str, root: Digest, packages: Sequence[Locked]) -> world.World:
     """The toolchain a lock names: from the store when it is there, else imported anew, each tree's digest checked against the lock.
 

@@ -16,6 +16,7 @@ COMMANDS: tuple[Command, ...] = (
             Opt(("-o",), "write the target's output into this new or empty directory", "value", "<dir>"),
             Opt(("--check",), "build the target again and compare; exit 1 when it differs"),
         ),
+        writes=True,
     ),
     Command("show", "show a record: what was built from what, how it was held, what it took", (_RECORD,)),
     Command("log", "print what a build printed", (_RECORD,)),

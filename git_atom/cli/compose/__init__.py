@@ -14,6 +14,7 @@ COMMANDS: tuple[Command, ...] = (
             Opt(("--suite",), "codename of the suite; default: the machine's own", "value", "<suite>"),
             Opt(("--update",), "fetch the package lists anew"),
         ),
+        writes=True,
     ),
     Command(
         "new",

@@ -7,8 +7,16 @@ from git_atom.cli.parser import Ask
 
 def run(ask: Ask) -> int:
     """Import, then print name and root."""
-    from git_atom.app.imports import import_debian
+    from git_atom.app.imports import import_debian, resolve
 
+    if ask["dry_run"]:
+        debs = resolve(ask.host, ask["package"], ask["suite"] or "")
+        for deb in debs:
+            ask.out.line(f"{deb.name} {deb.version} {deb.architecture} {deb.size}")
+        ask.out.say(
+            f"{len(debs)} packages, {sum(deb.size for deb in debs) / 1e6:.1f} MB to fetch at most; nothing was imported"
+        )
+        return 0
     made = import_debian(ask.host, ask["package"], ask["suite"] or "", ask["as"], fresh=ask["update"])
     if ask.out.json:
         packages = [
