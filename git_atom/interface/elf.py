@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import NamedTuple, Protocol
 
 from git_atom.errors import MalformedError
@@ -20,6 +21,9 @@ MAX_VERSIONS = 32768
 _BATCH = 1024
 
 TYPES = {0: "notype", 1: "object", 2: "func", 3: "section", 4: "file", 5: "common", 6: "tls", 10: "ifunc"}
+_TYPE = tuple(TYPES.get(number, "notype") for number in range(16))
+_VISIBLE = frozenset((1, 2, 10))  # STB_GLOBAL, STB_WEAK, STB_GNU_UNIQUE
+_INNER = frozenset((1, 2))  # STV_INTERNAL, STV_HIDDEN
 KINDS = {1: "object-file", 2: "program", 3: "shared", 4: "core"}
 MACHINES = {
     2: "sparc", 3: "i386", 4: "m68k", 8: "mips", 15: "hppa", 20: "ppc", 21: "ppc64", 22: "s390", 40: "arm", 42: "sh",
@@ -150,6 +154,8 @@ class _Reader:
         self.paths: dict[int, tuple[str, ...]] = {}
         self.strings = b""
         self.text: str | None = None
+        self._versioned: dict[int, tuple[str, str, bool, bool]] = {}
+        self.whole: dict[int, str] = {}  # offset -> name, for names that begin where another ends
         self.names: dict[int, tuple[str, str]] = {}  # version index -> (version, file or "" when defined here)
         self.verdefs: list[str] = []
         self.verneeds: list[VersionNeed] = []
@@ -286,6 +292,9 @@ class _Reader:
             self.problems.append("the string table is truncated")
         self.strings = self.data[offset : offset + min(size, left)] + b"\0"
         self.text = self.strings.decode("ascii") if self.strings.isascii() else None
+        if self.text is not None:
+            whole = self.text.split("\0")
+            self.whole = dict(zip(accumulate(map((1).__add__, map(len, whole)), initial=0), whole, strict=False))
 
     def name(self, at: int) -> str:
         """The string at an offset of the string table."""
@@ -378,7 +387,7 @@ class _Reader:
     def _walk(self, form: struct.Struct, table: bytes, versions: Sequence[int]) -> None:
         """Sort every symbol into exports and wants, a batch at a time so that overlapping names cannot multiply without notice."""
         rows = list(form.iter_unpack(table))
-        budget = 8 * len(self.strings) + (1 << 20)
+        budget = 4 * len(self.strings) + (1 << 20)
         for at in range(0, len(rows), _BATCH):
             batch = self._batch(rows[at : at + _BATCH], versions[at : at + _BATCH])
             budget -= batch
@@ -386,35 +395,32 @@ class _Reader:
                 raise _bad("the symbol names overlap beyond reason")
 
     def _batch(self, rows: Sequence[tuple[int, ...]], versions: Sequence[int]) -> int:
-        """Read some symbols; returns how many characters their names have together."""
-        ascii_text, strings, size, total = self.text, self.strings, len(self.strings), 0
-        names, exports, wants = self.names, self.exports.append, self.wants.append
-        new_export, new_want = Export._make, Want._make
+        """Read some symbols; returns how many characters names have that overlap with others (a few do: linkers merge tails)."""
+        known, versioned, types, total = self.whole, self._versioned, _TYPE, 0
+        exports, wants, new = self.exports.append, self.wants.append, tuple.__new__
         for (at, info, other, section), number in zip(rows, versions, strict=True):
-            bind = info >> 4
-            if not at or (bind != 1 and bind != 2 and bind != 10):
+            if not at or info >> 4 not in _VISIBLE:
                 continue
-            if ascii_text is not None and at < size:
-                end = ascii_text.find("\0", at, at + MAX_NAME)
-                name = ascii_text[at:end] if end >= 0 else ""
-            elif at < size:
-                end = strings.find(b"\0", at, at + MAX_NAME)
-                name = _text(strings[at:end]) if end >= 0 else ""
-            else:
-                name = ""
-            if not name:
-                raise _bad("a symbol has no readable name")
-            total += end - at
-            version, file = names.get(number & 0x7FFF, ("", ""))
+            name = known.get(at)
+            if name is None:
+                name = self.name(at)
+                total += len(name)
+            version, file, default, local = versioned.get(number) or self._version(number)
             if section == 0:
-                wants(new_want((name, version, file, bind == 2)))
+                wants(new(Want, (name, version, file, info >> 4 == 2)))
                 continue
             if file:  # defined here by a copy relocation: the loader still looks the original up in that file
-                wants(new_want((name, version, file, False)))
-            if number & 0x7FFF == 0 or other & 3 in (1, 2) or (section == _SHN_ABS and name == version):
+                wants(new(Want, (name, version, file, False)))
+            if local or other & 3 in _INNER or (section == _SHN_ABS and name == version):
                 continue  # local version index, internal or hidden visibility, version marker
-            exports(new_export((name, version, number < 0x8000 and not file, TYPES.get(info & 15, "notype"))))
+            exports(new(Export, (name, version, default, types[info & 15])))
         return total
+
+    def _version(self, number: int) -> tuple[str, str, bool, bool]:
+        """What a symbol's version number says: version, the file it is of, whether it is the default, whether the symbol stays inside."""
+        version, file = self.names.get(number & 0x7FFF, ("", ""))
+        found = self._versioned[number] = (version, file, number < 0x8000 and not file, number & 0x7FFF == 0)
+        return found
 
     def count(self, entry: int) -> int:
         """How many dynamic symbols there are: DT_HASH says so, DT_GNU_HASH implies it, else the string table ends them."""
