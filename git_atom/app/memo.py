@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from git_atom.core.digest import of_bytes
+from git_atom.git import leftovers
 
 
 def get(path: str) -> bytes | None:
@@ -24,9 +25,12 @@ def put(path: str, data: bytes) -> None:
         with open(temporary, "wb") as file:
             file.write(data)
         os.replace(temporary, path)
+        leftovers.sweep(os.path.dirname(path), leftovers.WRITTEN)
     except OSError:
-        if os.path.lexists(temporary):
-            os.unlink(temporary)
+        leftovers.remove(temporary)
+    except BaseException:
+        leftovers.remove(temporary)
+        raise
 
 
 def get_sealed(path: str) -> bytes | None:

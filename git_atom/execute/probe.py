@@ -19,6 +19,7 @@ from git_atom.core.tree import Leaf, tree_digest
 from git_atom.errors import AtomError
 from git_atom.execute import machine, observe
 from git_atom.execute.run import Outcome, execute, fresh_work
+from git_atom.git import leftovers
 from git_atom.view import kernel, mount
 from git_atom.view.cache import Blobs
 from git_atom.view.compile import compile_layout
@@ -53,6 +54,7 @@ def probe(cache: str, search: str = "") -> list[Finding]:
     `cache` is the user's cache directory, `search` their PATH.
     """
     os.makedirs(cache, mode=0o700, exist_ok=True)
+    leftovers.sweep(cache, "doctor-.+")
     place = tempfile.mkdtemp(prefix="doctor-", dir=cache)
     try:
         return [

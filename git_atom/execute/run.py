@@ -401,7 +401,11 @@ def fresh_work(root: str) -> str:
         if pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
             shutil.rmtree(f"{base}/{name}", ignore_errors=True)
     path = f"{base}/{os.getpid()}-{time.monotonic_ns()}"
-    os.mkdir(path, 0o700)
+    try:
+        os.mkdir(path, 0o700)
+    except BaseException:  # Ctrl-C while the system made it
+        shutil.rmtree(path, ignore_errors=True)
+        raise
     return path
 
 

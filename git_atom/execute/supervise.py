@@ -373,7 +373,11 @@ def _result(stage: Stage, run: Run, incomplete: str, seconds: float) -> dict[str
 
 def main() -> int:
     """Carry out the order on descriptor 0; 0 when a result frame was written, whatever it says."""
-    order = marshal.loads(_take(int.from_bytes(_take(8), "little")))
+    size = int.from_bytes(_take(8), "little")
+    data = _take(size)
+    if len(data) < size or not size:
+        return 1  # the starter died while it told us
+    order = marshal.loads(data)
     kernel.adopt_orphans()
     for one in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP):
         signal.signal(one, signal.SIG_IGN)  # the starter decides; it closes our standard input

@@ -18,6 +18,7 @@ from git_atom.core import uri
 from git_atom.core.digest import Digest, Hasher
 from git_atom.core.host import Progress
 from git_atom.errors import AtomError, CannotError, MalformedError, RefusedError, UnavailableError
+from git_atom.git import leftovers
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
@@ -30,6 +31,7 @@ HOPS = 5
 TRIES = 3
 AGENT = "git-atom/1"
 PASSING = "ATOM-5026"  # a failure that may pass by itself, so it is tried again
+_PART = r"\.part-.+"
 
 
 class Wanted(NamedTuple):
@@ -121,6 +123,7 @@ def _once(wanted: Wanted, directory: str, environ: Mapping[str, str], progress: 
     cap = min(limit, wanted.size) if wanted.size >= 0 else limit
     strong, check, size = Hasher(), hashlib.sha256(), 0
     progress.say(f"fetching {uri.redact(wanted.url)}")
+    leftovers.sweep(directory, _PART)
     with tempfile.NamedTemporaryFile(dir=directory, prefix=".part-", delete=False) as sink:
         try:
             for chunk in body:

@@ -10,6 +10,7 @@ import os
 
 from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Digest, TreeEntry, of_bytes, of_tree
 from git_atom.errors import AtomError, MalformedError
+from git_atom.git import leftovers
 from git_atom.git.objects import MAX_DEPTH, Objects
 
 
@@ -69,8 +70,15 @@ class TreeDigests:
             if mode == MODE_TREE:
                 self.remember(oid)
         path = os.path.join(self._folder, tree[:2], tree[2:])
-        os.makedirs(os.path.dirname(path), exist_ok=True)
         temporary = f"{path}.{os.getpid()}"
-        with open(temporary, "w", encoding="ascii") as file:
-            file.write(self._known[tree])
-        os.replace(temporary, path)
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            leftovers.sweep(os.path.dirname(path), leftovers.WRITTEN)
+            with open(temporary, "w", encoding="ascii") as file:
+                file.write(self._known[tree])
+            os.replace(temporary, path)
+        except OSError:
+            leftovers.remove(temporary)  # a cache that cannot be written is no error
+        except BaseException:
+            leftovers.remove(temporary)
+            raise

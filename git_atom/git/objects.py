@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, cast
 from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Oid, of_bytes, sort_key
 from git_atom.core.tree import Leaf, Node, check_path, empty_dir, nest
 from git_atom.errors import CannotError, MalformedError
-from git_atom.git import proc
+from git_atom.git import leftovers, proc
 from git_atom.git.repo import Repo
 
 if TYPE_CHECKING:
@@ -300,6 +300,8 @@ def write_loose(repo: Repo, kind: str, data: bytes) -> Oid:
 
 def settle(repo: Repo) -> None:
     """Wait until every object this process wrote into the repository is on disk: file by file when they are few, else all at once."""
+    for folder in (repo.objects, os.path.join(repo.objects, "pack")):
+        leftovers.sweep(folder, leftovers.OBJECTS)
     paths = _UNSETTLED.pop(repo.objects, set())
     if len(paths) > _FEW and _sync_all(repo.objects):
         return

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-import tempfile
 import threading
+import time
 import zlib
 from collections.abc import Iterator
 from types import TracebackType
@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from git_atom.core.digest import Oid
 from git_atom.errors import UnavailableError
+from git_atom.git import leftovers
 from git_atom.git.repo import Repo
 
 _KINDS = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
@@ -62,9 +63,13 @@ class PackWriter:
                               hint="let atom.store name a SHA-1 repository")  # fmt: skip
         self._folder = os.path.join(repo.objects, "pack")
         os.makedirs(self._folder, exist_ok=True)
-        handle, self._path = tempfile.mkstemp(prefix="tmp_pack_", dir=self._folder)
-        self._file = os.fdopen(handle, "w+b", buffering=_CHUNK)
-        self._file.write(b"PACK" + struct.pack(">II", 2, 0))
+        self._path = os.path.join(self._folder, f"tmp_pack_{os.getpid()}_{time.monotonic_ns()}")
+        try:
+            self._file = open(self._path, "x+b", buffering=_CHUNK)
+            self._file.write(b"PACK" + struct.pack(">II", 2, 0))
+        except BaseException:  # Ctrl-C while the system made it
+            leftovers.remove(self._path)
+            raise
         self._offset = 12
         self._rows: dict[Oid, tuple[int, int]] = {}  # offset, crc
         self._lock = threading.Lock()

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from git_atom.core.digest import Oid
 from git_atom.core.host import Host
 from git_atom.errors import AtomError, CannotError, RefusedError, UnavailableError
-from git_atom.git import proc
+from git_atom.git import leftovers, proc
 from git_atom.git.config import get, user_only
 
 
@@ -253,24 +253,26 @@ _STORE_SETTINGS = (
 
 
 def _make_store(path: str, host: Host) -> None:
-    """Make the store beside its place and move it there: it exists wholly or not at all; losing the race is fine."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    env = proc.clean_env(host.environ)
-    made = os.path.join(os.path.dirname(path), f".store-{os.getpid()}-{time.monotonic_ns()}")
-    os.mkdir(made, 0o700)
+    """Make the store beside its place and move it there: it exists wholly or not at all. One maker at a time; what a killed one left goes."""
+    import fcntl
+
+    folder = os.path.dirname(path)
+    os.makedirs(folder, exist_ok=True)
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    made = os.path.join(folder, f".store-{os.getpid()}-{time.monotonic_ns()}")
     try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        leftovers.sweep(folder, r"\.store-\d+-\d+", seconds=-1)
+        if os.path.exists(os.path.join(path, "HEAD")):
+            return
+        os.mkdir(made, 0o700)
+        env = proc.clean_env(host.environ)
         proc.check(["git", "init", "--quiet", "--bare", "--template=", "--object-format=sha1", made], env=env)
         with open(os.path.join(made, "config"), "a", encoding="utf-8") as config:
             for key, value in _STORE_SETTINGS:
                 section, name = key.split(".")
                 config.write(f"[{section}]\n\t{name} = {value}\n")
-        try:
-            os.rename(made, path)
-        except OSError:
-            if not os.path.exists(os.path.join(path, "HEAD")):
-                raise
+        os.rename(made, path)
     finally:
-        if os.path.exists(made):
-            import shutil
-
-            shutil.rmtree(made, ignore_errors=True)
+        leftovers.remove(made)
+        os.close(lock)

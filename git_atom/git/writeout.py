@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from git_atom.core.digest import MODE_EXEC, MODE_LINK, MODE_TREE, of_bytes
 from git_atom.core.tree import Leaf, check_path
 from git_atom.errors import CannotError, MalformedError
+from git_atom.git import leftovers
 from git_atom.git.objects import Objects
 
 
@@ -23,9 +25,11 @@ def write_out(objects: Objects, leaves: Sequence[Leaf], target: str) -> None:
         raise CannotError("ATOM-2018", f"'{target}' is there and not empty", hint="name another directory")
     parent = os.path.dirname(target)
     os.makedirs(parent, exist_ok=True)
-    made = os.path.join(parent, f".{os.path.basename(target)}-{os.getpid()}-{time.monotonic_ns()}")
-    os.mkdir(made, 0o700)
+    beside = f".{os.path.basename(target)}-"
+    leftovers.sweep(parent, re.escape(beside) + r"\d+-\d+")
+    made = os.path.join(parent, f"{beside}{os.getpid()}-{time.monotonic_ns()}")
     try:
+        os.mkdir(made, 0o700)
         _fill(objects, leaves, os.fsencode(made))
         os.chmod(made, 0o755)
         os.rename(made, target)

@@ -268,7 +268,7 @@ def _write_if_changed(path: str, text: str) -> None:
                 return
     except FileNotFoundError:
         pass
-    temporary = f"{path}.{os.getpid()}"
+    temporary = f"{path}.new"  # the state is locked: one writer at a time, and what a killed one left is written over
     with open(temporary, "w", encoding="utf-8") as file:
         file.write(text)
     os.replace(temporary, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 
@@ -184,9 +185,7 @@ def builder_key(host: Host) -> BuilderKey:
     path = os.path.join(folder, "id_ed25519")
     if not os.path.exists(path):
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        made = generate()
-        _write_once(path, made.file_bytes(), 0o600)
-        _write_once(path + ".pub", made.public.line.encode() + b"\n", 0o644)
+        _write_once(path, generate().file_bytes(), 0o600)
     with open(path, "rb") as file:
         held = load(file.read(64 * 1024))
     if held is None:
@@ -195,6 +194,8 @@ def builder_key(host: Host) -> BuilderKey:
             f"builder key '{path}' cannot be read as an Ed25519 key",
             hint=f"rm {path}   (a new one is made)",
         )
+    if not os.path.exists(path + ".pub"):  # made from the key that is kept: of two makers that is the first one's
+        _write_once(path + ".pub", held.public.line.encode() + b"\n", 0o644)
     return BuilderKey(held)
 
 
@@ -207,19 +208,30 @@ def builder_public(host: Host) -> PublicKey:
 
 
 def _write_once(path: str, data: bytes, mode: int) -> None:
-    """Put a new file in place whole, unless there is one already: of two makers the first wins."""
-    import tempfile
+    """Put a new file in place whole, unless there is one already: of two makers the first wins.
 
-    handle, temporary = tempfile.mkstemp(prefix=".new-", dir=os.path.dirname(path))
+    Made without a name where the file system can do that (open(2), O_TMPFILE), so that a killed maker leaves no key behind.
+    """
+    folder = os.path.dirname(path)
+    try:
+        handle, temporary = os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600), ""
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
+            raise
+        import tempfile
+
+        handle, temporary = tempfile.mkstemp(prefix=".new-", dir=folder)
     try:
         with os.fdopen(handle, "wb") as file:
-            os.fchmod(file.fileno(), mode)
+            os.fchmod(handle, mode)
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            pass
+            os.fsync(handle)
+            try:
+                # a directory descriptor, though the path is absolute, makes this linkat(2), which can follow /proc/self/fd
+                os.link(temporary or f"/proc/self/fd/{handle}", path, src_dir_fd=handle, follow_symlinks=True)
+            except FileExistsError:
+                pass
     finally:
-        os.unlink(temporary)
+        if temporary:
+            os.unlink(temporary)

@@ -18,6 +18,7 @@ from struct import Struct
 from git_atom.core.digest import Digest, of_bytes, of_chunks
 from git_atom.core.tree import MODE_LINK, MODE_TREE, Leaf
 from git_atom.errors import AtomError, CannotError, MalformedError, RefusedError, UnavailableError
+from git_atom.git import leftovers
 from git_atom.view.compile import compile_layout, intact
 from git_atom.view.layout import EPOCH, MODE_PLAIN, MODE_PROGRAM, Layout
 
@@ -49,6 +50,7 @@ class Blobs:
             owner = os.stat(root).st_uid
         except OSError as error:
             raise _os(error, f"the cache '{root}' cannot be used") from error
+        leftovers.sweep(f"{root}/tmp")
         if owner != os.geteuid():
             raise RefusedError(
                 "ATOM-4004",

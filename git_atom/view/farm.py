@@ -13,9 +13,11 @@ import shutil
 from collections.abc import Sequence
 
 from git_atom.core.tree import Leaf
+from git_atom.git import leftovers
 from git_atom.view.cache import Blobs, Read
 from git_atom.view.layout import EPOCH, MODE_DIR, MODE_PROGRAM, Layout
 
+_LEFT = r"[0-9a-f]+\.\d+\.(new|old)"
 _TIMES = (EPOCH * 10**9, EPOCH * 10**9)
 
 
@@ -55,6 +57,7 @@ def _source(redirect: bytes, mode: int) -> bytes:
 def _make(path: str, layout: Layout, blobs: Blobs, programs: Blobs) -> None:
     temporary = f"{path}.{os.getpid()}.new"
     os.makedirs(os.path.dirname(path), exist_ok=True)
+    leftovers.sweep(os.path.dirname(path), _LEFT)
     shutil.rmtree(temporary, ignore_errors=True)
     os.mkdir(temporary, MODE_DIR)
     root = os.open(blobs.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
