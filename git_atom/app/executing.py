@@ -93,13 +93,14 @@ def _keep(
     output, size = tree_digest(leaves), sum(leaf.size for leaf in leaves)
     with open(outcome.log_path, "rb") as file:
         log = file.read()
-    readset = "".join(path_text(path) + "\n" for path in outcome.reads or ()).encode()
+    reads = given_reads(outcome.reads or (), given)
+    readset = "".join(path_text(path) + "\n" for path in reads).encode()
     signer = builder_key(host)
     record = Record(
         node.manifest.name, str(node.manifest.version), node.action, requests.digest(request),
         {"run": list(node.manifest.build.commands), "platform": request.platform, "jobs": plan.JOBS},
         materials(node, outputs, ground), output, tree, len(leaves), size, of_bytes(readset), len(ground.leaves) + sum(len(leaves) for _, leaves in given),
-        -1 if outcome.reads is None else len(outcome.reads), outcome.instrument, outcome.incomplete, of_bytes(log), outcome.enforced,
+        -1 if outcome.reads is None else len(reads), outcome.instrument, outcome.incomplete, of_bytes(log), outcome.enforced,
         outcome.mechanism, signer.fingerprint, round(outcome.cpu_seconds * 1000), round(outcome.seconds * 1000),
     )  # fmt: skip
     if keep:
@@ -107,6 +108,23 @@ def _keep(
         memo.put(os.path.join(host.cache, "requests", record.request.hex), node.action.encode())
         memo.put(os.path.join(host.cache, "outputs", output.hex), encode_listing(leaves))
     return told(host, record, leaves, "built", stored=keep)
+
+
+def given_reads(reads: Sequence[bytes], given: Sequence[supply.Input]) -> list[bytes]:
+    """Of the paths a build opened, those it was given: what it wrote below /build itself and read again is no input.
+
+    Such files come and go while the build runs, and which of their names an event still finds is chance.
+    """
+    known: set[bytes] = set()
+    for place, leaves in given:
+        top = b"build/" + os.fsencode(place) + b"/"
+        known.add(top)
+        for leaf in leaves:
+            path = top + leaf.path
+            known.add(path)
+            while (path := path.rpartition(b"/")[0]) + b"/" not in known and path:
+                known.add(path + b"/")
+    return [path for path in reads if not path.startswith(b"build/") or path in known]
 
 
 def materials(
