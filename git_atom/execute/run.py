@@ -179,7 +179,7 @@ class _Staged:
             "log_bytes": request.limits.log_bytes,
             "scratch": request.limits.scratch_bytes or machine.scratch(),
             "fixed_addresses": request.policy.entropy.state != OPEN,
-            "workers": min(4, len(os.sched_getaffinity(0))),
+            "workers": 1 if requests.stratum(request) == "action" else min(4, len(os.sched_getaffinity(0))),
             "affinity": machine.affinity(request.policy.cpus.payload),
             "seccomp": seccomp.program(
                 os.uname().machine,

@@ -8,11 +8,11 @@ lives in its own mount namespace and ends with it, however it ends. Imports noth
 from __future__ import annotations
 
 import errno
+import gc
 import marshal
 import os
 import resource
 import select
-import signal
 import time
 
 from git_atom.errors import UnavailableError
@@ -22,7 +22,10 @@ from git_atom.view.layout import Layout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from typing import Any
+else:
+    import _signal as signal  # the same without enum, which takes longer to import than all of ours
 
 _CHUNK = 1 << 16
 # what the kernel answers when it will never do a thing for this user, unlike a lack of space or memory
@@ -34,6 +37,7 @@ class Stage:
 
     def __init__(self, order: dict[str, Any]) -> None:
         self.order = order
+        self.layout = Layout(order["layout"])
         self.root = self.build = self.out = ""
         self.binds: list[tuple[str, str, bool]] = []
         self.watches: list[tuple[str, observe.Watch]] = []
@@ -94,8 +98,7 @@ class Stage:
         """Mount the view."""
         if self.order["farm"]:
             return
-        layout = Layout(self.order["layout"])
-        prefix = self.order["prefix"]
+        layout, prefix = self.layout, self.order["prefix"]
         if self._kept(layout, prefix):
             return
         stubs = f"{self.base}/meta"
@@ -143,7 +146,7 @@ class Stage:
 
     def observe(self) -> str:
         """Arm the marks; the reason when that cannot be done."""
-        trees = [("", self.root, Layout(self.order["layout"]).dirs, not self.order["farm"])]
+        trees = [("", self.root, self.layout.dirs, not self.order["farm"])]
         for path, data in self.order["inputs"]:
             trees.append((f"build/{path}".rstrip("/"), f"{self.build}/{path}".rstrip("/"), Layout(data).dirs, True))
         try:
@@ -377,6 +380,7 @@ def main() -> int:
     data = _take(size)
     if len(data) < size or not size:
         return 1  # the starter died while it told us
+    gc.disable()  # nothing here makes rubbish in circles
     order = marshal.loads(data)
     kernel.adopt_orphans()
     for one in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP):
