@@ -7,12 +7,18 @@ empty system nothing implies (unless asked). One architecture is looked at: an i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+import mmap
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import NamedTuple
 
-from git_atom.core.debindex import Index, Package, Relation, parse_alternatives, split_relations
+from git_atom.core.debindex import Index, Package, Relation, Scan, parse_alternatives, split_relations
 from git_atom.core.debversion import key, satisfies
+from git_atom.core.digest import of_bytes
+from git_atom.resolve.collector import paused
 from git_atom.resolve.problem import MUST, WISH, Bar, Candidate, Problem, Requirement, Term
 
 _PRIORITIES = {"required": 0, "important": 1, "standard": 2, "optional": 3, "extra": 4}
@@ -172,3 +178,44 @@ def plan(
     if essential:
         roots += provider.essential()
     return Plan(Problem(tuple(roots), provider), provider)
+
+
+@contextmanager
+def open_index(path: str, cache: str = "") -> Iterator[Index]:
+    """Map an uncompressed `Packages` file for as long as the context lasts.
+
+    cache: a directory in which the scan is kept as derived data under the digest of the index; '' for none. The file's signature is the
+    caller's business. Raises MalformedError (ATOM-1050) when a paragraph that is asked for is malformed.
+    """
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if not size:
+            yield Index(b"")
+            return
+        with mmap.mmap(file.fileno(), 0, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE, prot=mmap.PROT_READ) as data:
+            with paused():
+                index = Index(data, _scan(data, cache) if cache else None)
+            yield index
+
+
+def _scan(data: mmap.mmap, cache: str) -> Scan | None:
+    """The kept scan of an index, or a fresh one that is then kept; None (scan as usual) when the cache cannot be used."""
+    kept = os.path.join(cache, f"packages-1-{of_bytes(memoryview(data)).removeprefix('blake3:')}.json")
+    try:
+        with open(kept, encoding="latin-1") as file:
+            return _thaw(json.load(file))
+    except (OSError, ValueError, TypeError):
+        found = Index(data).found
+    try:
+        os.makedirs(cache, exist_ok=True)
+        with open(f"{kept}.{os.getpid()}", "w", encoding="latin-1") as file:
+            json.dump([{k.decode("latin-1"): v for k, v in part.items()} for part in found], file, ensure_ascii=False)
+        os.replace(file.name, kept)
+    except OSError:
+        pass
+    return found
+
+
+def _thaw(parts: list[dict[str, list[int]]]) -> Scan:
+    packages, further, provided = ({k.encode("latin-1"): v for k, v in part.items()} for part in parts)
+    return Scan(packages, further, provided)  # type: ignore[arg-type]

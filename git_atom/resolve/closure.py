@@ -1,17 +1,21 @@
-"""Everything that can be reached from the roots, as numbered variables, and the clauses that say what a solution is."""
+"""Everything that can be reached from the roots, as numbered variables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from operator import itemgetter
 from typing import NamedTuple
 
-from git_atom.resolve.problem import BOUND, MUST, Bar, Candidate, Problem, Requirement, Term
+from git_atom.resolve.problem import MUST, Bar, Candidate, Problem, Requirement, Term
+
+_name = itemgetter(0)  # of a candidate
 
 ROOT = 0  # stands where a variable would for what the roots themselves ask
 
 
 class Choice(NamedTuple):
-    """What can meet a requirement in a scope, best first, as variables. barred: would do, but may not be chosen. forced: one name only."""
+    """What can meet a requirement in a scope, best first, as variables. barred: would do, but may not be chosen. forced: all have one name."""
 
     allowed: tuple[int, ...]
     barred: tuple[int, ...]
@@ -30,6 +34,7 @@ class Closure:
         self.needs: list[list[tuple[Requirement, Choice]]] = [[]]
         self.bars: list[Sequence[Bar]] = [()]
         self.named: dict[tuple[str, str], list[int]] = {}
+        self.excluded: set[int] = set()
         self._seen: dict[str, dict[Candidate, int]] = {}
         self._choices: dict[str, dict[Requirement, Choice]] = {}
         self._found: dict[Term, Sequence[Candidate]] = {}
@@ -67,24 +72,22 @@ class Closure:
             found = self._found[term] = self.problem.provider.find(term)
         return found
 
-    def _choose(self, scope: str, terms: Iterable[Term]) -> Choice:
+    def _choose(self, scope: str, terms: Sequence[Term]) -> Choice:
         seen = self._seen.setdefault(scope, {})
-        allowed: dict[int, None] = {}
-        barred: list[int] = []
-        for term in terms:
-            for candidate in self.find(term):
-                variable = seen.get(candidate)
-                if variable is None:
-                    variable = self._number(scope, seen, candidate)
-                if candidate.excluded:
-                    barred.append(variable)
-                else:
-                    allowed[variable] = None
-        order, prefer = list(allowed), self.problem.prefer
+        found = self.find(terms[0]) if len(terms) == 1 else [*chain.from_iterable(map(self.find, terms))]
+        try:
+            variables = [seen[candidate] for candidate in found]
+        except KeyError:
+            variables = [seen.get(c) or self._number(scope, seen, c) for c in found]
+        order = variables if len(terms) == 1 else list(dict.fromkeys(variables))
+        barred: tuple[int, ...] = ()
+        if self.excluded and not self.excluded.isdisjoint(order):
+            barred = tuple(v for v in order if v in self.excluded)
+            order = [v for v in order if v not in self.excluded]
+        prefer = self.problem.prefer
         if prefer and len(order) > 1:
             order.sort(key=lambda v: prefer.get((scope, self.nodes[v].name)) != self.nodes[v].version)
-        forced = len({self.nodes[v].name for v in order}) < 2
-        return Choice(tuple(order), tuple(barred), forced)
+        return Choice(tuple(order), barred, len(set(map(_name, found))) < 2)
 
     def _number(self, scope: str, seen: dict[Candidate, int], candidate: Candidate) -> int:
         variable = seen[candidate] = len(self.nodes)
@@ -93,6 +96,8 @@ class Closure:
         self.needs.append([])
         self.bars.append(())
         self.named.setdefault((scope, candidate.name), []).append(variable)
+        if candidate.excluded:
+            self.excluded.add(variable)
         return variable
 
     def _grow(self) -> None:
@@ -126,73 +131,6 @@ class Closure:
         scope = self.scopes[variable] if wanted.scope is None else wanted.scope
         inside = {*choice.allowed, *choice.barred}
         return [v for term in wanted.terms for v in self.named.get((scope, term.name), ()) if v not in inside]
-
-
-class Encoding(NamedTuple):
-    """Clauses, the number of variables they use, and the sign to try first for each variable."""
-
-    clauses: list[list[int]]
-    top: int
-    phases: list[int]
-
-
-def encode(closure: Closure) -> Encoding:
-    """The clauses of a closure: met roots, met requirements, bars, exclusions, one candidate of a name in a scope."""
-    clauses: list[list[int]] = []
-    top = closure.size
-    alias: dict[tuple[int, ...], int] = {}  # a choice asked for by many -> the variable that says it is met
-    first: set[int] = set()
-    for variable, needs in enumerate(closure.needs):
-        for wanted, choice in needs:
-            if wanted.mode == BOUND:
-                clauses += [_if(variable, [-v]) for v in closure.outside(variable, wanted, choice)]
-                continue
-            allowed = choice.allowed
-            if allowed:
-                first.add(allowed[0])
-            if wanted.mode != MUST or variable in allowed:
-                continue
-            if not allowed and variable == ROOT:
-                top += 1
-                clauses += [[top], [-top]]
-            elif len(allowed) > 2 and variable != ROOT:
-                met = alias.get(allowed)
-                if met is None:
-                    top += 1
-                    met = alias[allowed] = top
-                    clauses.append([-met, *allowed])
-                clauses.append([-variable, met])
-            else:
-                clauses.append(_if(variable, allowed))
-    for variable, bars in enumerate(closure.bars):
-        for bar in bars:
-            clauses += [[-variable, -other] for other in closure.barred_by(variable, bar)]
-    clauses += [[-v] for v, node in enumerate(closure.nodes) if node.excluded]
-    for variables in closure.named.values():
-        if len(variables) > 1:
-            top = at_most_one(variables, top, clauses)
-    return Encoding(clauses, top, [v if v in first else -v for v in range(1, closure.size + 1)])
-
-
-def _if(variable: int, then: Iterable[int]) -> list[int]:
-    return [*then] if variable == ROOT else [-variable, *then]
-
-
-def at_most_one(variables: Sequence[int], top: int, clauses: list[list[int]]) -> int:
-    """Add clauses that at most one of the variables is true, by pairs when few, by Sinz's counter else; returns the last variable used."""
-    if len(variables) <= 4:
-        clauses += [[-a, -b] for i, a in enumerate(variables) for b in variables[:i]]
-        return top
-    count = top
-    for place, variable in enumerate(variables):
-        if place:
-            clauses.append([-count, -variable])
-        if place < len(variables) - 1:
-            clauses.append([-variable, count + 1])
-            if place:
-                clauses.append([-count, count + 1])
-            count += 1
-    return count
 
 
 def asked(closure: Closure, variable: int, mode: str = MUST) -> Iterator[tuple[Requirement, Choice]]:

@@ -12,8 +12,10 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from git_atom.errors import NoSolutionError
-from git_atom.resolve.closure import ROOT, Closure, at_most_one
-from git_atom.resolve.problem import BOUND, WISH, Bar, Candidate, Requirement, Term
+from git_atom.resolve.closure import ROOT, Closure
+from git_atom.resolve.collector import paused
+from git_atom.resolve.formula import Formula, itself
+from git_atom.resolve.problem import BOUND, MUST, WISH, Bar, Candidate, Requirement, Term
 from git_atom.resolve.sat import ENGINES, Sat
 from git_atom.resolve.solve import Unsolvable
 
@@ -87,13 +89,13 @@ class Explanation(NamedTuple):
 
 def explain(failure: Unsolvable, *, engine: str = ENGINES[0], ways: int = MAX_WAYS) -> Explanation:
     """Explain a failure. The lines are minimal: without any one of them the rest has a solution."""
-    closure = Closure(failure.problem, whole=True)
-    rules = _Rules(closure)
-    with Sat(rules.clauses, engine) as sat:
-        sat.phases([*([-v for v in range(1, closure.size + 1)]), *rules.selectors.values()])
-        order = rules.order()
-        core = _preferred(sat, [], False, order, rules.selectors)
-        found = _ways(sat, rules, core, ways) if ways else []
+    with paused():
+        closure = Closure(failure.problem, whole=True)
+        rules = _Rules(closure)
+        with Sat(rules.clauses, engine) as sat:
+            sat.phases([*([-v for v in range(1, closure.size + 1)]), *rules.selectors.values()])
+            core = _preferred(sat, [], False, rules.order(), rules.selectors)
+            found = _ways(sat, rules, core, ways) if ways else []
     lines = _tell(closure, rules, core)
     missing = sorted({t.name for r in core if r.wanted for t in r.wanted.terms if not closure.find(Term(t.name))})
     unknown = tuple((name, tuple(failure.problem.provider.near(name))) for name in missing)
@@ -114,18 +116,19 @@ class _Rules:
         self.closure = closure
         self.selectors: dict[Rule, int] = {}
         self.members: dict[Rule, list[int]] = {}
-        self.clauses: list[list[int]] = []
-        self._top = closure.size
+        self.formula = Formula(closure)
+        self.clauses = self.formula.clauses
         for variable, needs in enumerate(closure.needs):
             for wanted, choice in needs:
-                if wanted.mode == WISH or variable in choice.allowed and variable != ROOT:
+                if wanted.mode == WISH or (wanted.mode == MUST and itself(variable, choice)):
                     continue
                 rule = self._rule(variable, wanted if variable == ROOT else wanted._replace(origin=""))
                 head = self._head(rule, variable)
                 if wanted.mode == BOUND:
                     self.clauses += [[*head, -v] for v in closure.outside(variable, wanted, choice)]
                 else:
-                    self.clauses.append([*head, *choice.allowed, *choice.barred])
+                    members = tuple(sorted((*choice.allowed, *choice.barred)))
+                    self.clauses += [[*head, *tail] for tail in self.formula.tails(members)]
         for variable, node in enumerate(closure.nodes):
             for bar in closure.bars[variable]:
                 others = closure.barred_by(variable, bar)
@@ -136,9 +139,6 @@ class _Rules:
                 self.clauses.append(
                     self._head(Rule(closure.scopes[variable], node.name, reason=node.excluded), variable)
                 )
-        for variables in closure.named.values():
-            if len(variables) > 1:
-                self._top = at_most_one(variables, self._top, self.clauses)
 
     def _rule(self, variable: int, wanted: Requirement) -> Rule:
         return Rule(self.closure.scopes[variable], self.closure.nodes[variable].name, wanted)
@@ -146,8 +146,7 @@ class _Rules:
     def _head(self, rule: Rule, variable: int) -> list[int]:
         selector = self.selectors.get(rule)
         if selector is None:
-            self._top += 1
-            selector = self.selectors[rule] = self._top
+            selector = self.selectors[rule] = self.formula.fresh()
             self.members[rule] = []
         self.members[rule].append(variable)
         return [-selector] if variable == ROOT else [-selector, -variable]

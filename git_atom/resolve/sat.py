@@ -17,11 +17,10 @@ Clause = Sequence[int]
 class Sat:
     """A formula and one engine over it. `close()` it, or use it as a context."""
 
-    def __init__(self, clauses: Iterable[Clause], engine: str = ENGINES[0], held: Sequence[int] = ()) -> None:
+    def __init__(self, clauses: Iterable[Clause], engine: str = ENGINES[0]) -> None:
         from pysat.solvers import Solver
 
         self._solver: Any = Solver(name=engine, bootstrap_with=clauses)
-        self._held = list(held)
         self._units: list[int] = []
         self._model: list[int] = []
 
@@ -49,13 +48,22 @@ class Sat:
 
     def solve(self, assume: Sequence[int] = ()) -> bool:
         """Whether there is a model under the assumptions; keeps it for `true`."""
+        self._tell()
+        if not self._solver.solve(assumptions=assume):
+            return False
+        self._model = self._solver.get_model() or []
+        return True
+
+    def implied(self, assume: Sequence[int]) -> list[int] | None:
+        """What follows from the assumptions by unit propagation alone, or None when that already shows that they cannot hold."""
+        self._tell()
+        holds, literals = self._solver.propagate(assumptions=assume)
+        return literals or [] if holds else None
+
+    def _tell(self) -> None:
         for unit in self._units:
             self._solver.add_clause([unit])
         self._units.clear()
-        if not self._solver.solve(assumptions=[*self._held, *assume]):
-            return False
-        self._model = self._solver.get_model()
-        return True
 
     def true(self, variable: int) -> bool:
         """Whether the last model has the variable true; a variable the engine never heard of is false."""
@@ -70,7 +78,7 @@ def smallest(clauses: Iterable[Clause], variables: Iterable[int], engine: str = 
     """A formula restricted to the models with the fewest true among the variables, or None when there is no model at all.
 
     RC2 (Ignatiev, Morgado, Marques-Silva 2019) ends with a formula whose remaining soft literals all hold in exactly the optimal
-    models; those literals are held as assumptions from then on.
+    models; those literals are made true for good.
     """
     from pysat.examples.rc2 import RC2
     from pysat.formula import WCNF
@@ -92,8 +100,7 @@ class _Optimal(Sat):
     def __init__(self, rc2: Any) -> None:
         self._rc2 = rc2
         self._solver = rc2.oracle
-        self._held = [*rc2.sels, *rc2.sums]
-        self._units = []
+        self._units = [*rc2.sels, *rc2.sums]
         self._model = []
 
     def close(self) -> None:

@@ -8,13 +8,16 @@ still has is chosen for good. So the result is the lexicographic optimum of that
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from git_atom.resolve.closure import ROOT, Choice, Closure, asked, encode
+from git_atom.resolve.closure import ROOT, Choice, Closure, asked
+from git_atom.resolve.collector import paused
+from git_atom.resolve.formula import encode, itself
 from git_atom.resolve.problem import MUST, WISH, Candidate, Problem, Requirement
 from git_atom.resolve.sat import ENGINES, Sat, smallest
+
+MOST_GUESSES = 64
 
 
 class Chosen(NamedTuple):
@@ -61,69 +64,163 @@ class Unsolvable(NamedTuple):
 
 def solve(problem: Problem, *, minimise: bool = False, engine: str = ENGINES[0]) -> Solution | Unsolvable:
     """Solve a problem. minimise: among all solutions only those with the fewest candidates are looked at. engine: never changes the answer."""
-    closure = Closure(problem)
-    encoding = encode(closure)
-    if minimise:
-        sat = smallest(encoding.clauses, range(1, closure.size + 1))
-        if sat is None:
-            return Unsolvable(problem)
-    else:
-        sat = Sat(encoding.clauses, engine)
-        sat.phases(encoding.phases)
-    with sat:
-        return _Walk(closure, sat).run() if sat.solve() else Unsolvable(problem)
+    with paused():
+        closure = Closure(problem)
+        formula, phases = encode(closure)
+        if minimise:
+            sat = smallest(formula.clauses, range(1, closure.size + 1))
+            if sat is None:
+                return Unsolvable(problem)
+        else:
+            sat = Sat(formula.clauses, engine)
+            sat.phases(phases)
+        with sat:
+            return _Walk(closure, sat).run() if sat.solve() else Unsolvable(problem)
+
+
+class Mark(NamedTuple):
+    """Where a walk stood before a guess."""
+
+    at: tuple[int, int, int]
+    forced: int
+    open: int
+    wishes: int
+    edges: int
 
 
 class _Walk:
-    """The decisions, one after the other. taken: what was chosen, with what was passed over for it. lost: what no solution has any more."""
+    """The decisions, one after the other.
+
+    Asking the engine for a model at every decision would make the cost of a walk quadratic. So decisions are guessed, with unit
+    propagation as the only check, and a run of them is confirmed by one model; when it has none, the first guess too many is found
+    by halving, the guesses before it are kept, and the walk goes on from there knowing better. The result is that of asking each time.
+    """
 
     def __init__(self, closure: Closure, sat: Sat) -> None:
         self.closure, self.sat = closure, sat
-        self.taken: dict[int, tuple[Candidate, ...]] = {}
-        self.lost: set[int] = set()
+        self.taken: dict[int, tuple[Candidate, ...]] = {}  # what was chosen, with what was passed over for it
+        self.lost: set[int] = set()  # what no solution has any more, given what is confirmed
         self.edges: list[tuple[int, Requirement, Choice]] = []
-        self._forced: deque[Choice] = deque()
-        self._open: deque[Choice] = deque()
-        self._wishes: deque[tuple[int, Requirement, Choice]] = deque()
+        self._forced: list[Choice] = []
+        self._open: list[Choice] = []
+        self._wishes: list[tuple[int, Requirement, Choice]] = []
+        self._at = (0, 0, 0)  # how far each of the three lists has been worked off
+        self._guesses: list[tuple[int, Mark]] = []
+        self._run = 1  # how many guesses are made before they are confirmed
+        self._agrees = True  # whether the engine's last model has all the guesses
+        self._known: set[int] = set()  # literals that follow from what is confirmed
+        self._implied: set[int] = set()  # literals that follow from the guesses as well
 
     def run(self) -> Solution:
         """Decide until everything asked for is met, then see which wishes can be had."""
         self._ask(ROOT)
-        self._settle()
-        while self._wishes:
-            asker, wanted, choice = self._wishes.popleft()
-            if self._decide(choice):
-                self.edges.append((asker, wanted, choice))
-                self._settle()
-        return self._solution()
+        while True:
+            if self._at[0] < len(self._forced):
+                self._meet(0, self._forced[self._at[0]])
+            elif self._at[1] < len(self._open):
+                self._meet(1, self._open[self._at[1]])
+            elif self._guesses:
+                self._confirm()
+            elif self._at[2] < len(self._wishes):
+                self._wish(*self._wishes[self._at[2]])
+            else:
+                return self._solution()
+            if len(self._guesses) >= self._run:
+                self._confirm()
 
     def _ask(self, variable: int) -> None:
         for wanted, choice in asked(self.closure, variable):
-            if variable in choice.allowed and variable != ROOT:
+            if itself(variable, choice):
                 continue
             self.edges.append((variable, wanted, choice))
             (self._forced if choice.forced else self._open).append(choice)
         self._wishes += [(variable, *pair) for pair in asked(self.closure, variable, WISH)]
 
-    def _settle(self) -> None:
-        while self._forced or self._open:
-            self._decide((self._forced or self._open).popleft())
-
-    def _decide(self, choice: Choice) -> bool:
-        """Choose the first candidate that can be had; False when none can, which happens to wishes alone."""
-        if any(v in self.taken for v in choice.allowed):
-            return True
+    def _meet(self, queue: int, choice: Choice) -> None:
+        """Guess the first candidate that unit propagation does not rule out."""
+        taken, known, implied = self.taken, self._known, self._implied
+        mark = self._mark()
+        forced, free, wishes = self._at
+        self._at = (forced + (queue == 0), free + (queue == 1), wishes)
+        if any(v in taken for v in choice.allowed):
+            return
         passed: list[Candidate] = []
         for variable in choice.allowed:
-            if variable not in self.lost and (self.sat.true(variable) or self.sat.solve([variable])):
-                self.sat.settle(variable)
-                self.taken[variable] = tuple(passed)
-                self._ask(variable)
-                return True
-            self.lost.add(variable)
-            self.sat.settle(-variable)
+            if variable not in self.lost and -variable not in known and -variable not in implied:
+                follows = self.sat.implied([*(v for v, _ in self._guesses), variable])
+                if follows is not None:
+                    self._implied = set(follows)
+                    self._take(variable, passed, mark)
+                    return
             passed.append(self.closure.nodes[variable])
-        return False
+        self._confirm()  # the guesses leave nothing: one of them is wrong
+
+    def _mark(self) -> Mark:
+        return Mark(self._at, len(self._forced), len(self._open), len(self._wishes), len(self.edges))
+
+    def _take(self, variable: int, passed: list[Candidate], mark: Mark) -> None:
+        self._agrees = self._agrees and self.sat.true(variable)
+        self._guesses.append((variable, mark))
+        self.taken[variable] = tuple(passed)
+        self._ask(variable)
+
+    def _confirm(self) -> None:
+        """Make the guesses final, or those before the first one that is wrong."""
+        guesses = [v for v, _ in self._guesses]
+        right = len(guesses)
+        if not self._agrees:
+            right = self._right(guesses)
+        for variable in guesses[:right]:
+            self.sat.settle(variable)
+        if right < len(guesses):
+            self._back(guesses, right)
+            self._run = max(1, self._run // 2)
+        else:
+            self._known |= self._implied
+            self._run = min(MOST_GUESSES, self._run * 2)
+        self._guesses.clear()
+        self._implied = set()
+        self._agrees = True
+
+    def _right(self, guesses: list[int]) -> int:
+        """How many of the guesses have a model together; leaves the model of just these with the engine."""
+        right, wrong = 0, len(guesses) + 1
+        middle = len(guesses)
+        while wrong - right > 1:
+            if self.sat.solve(guesses[:middle]):
+                right = middle
+            else:
+                core = set(self.sat.core())
+                wrong = max((i + 1 for i, v in enumerate(guesses[:middle]) if v in core), default=middle)
+            middle = (right + wrong) // 2
+        return right
+
+    def _back(self, guesses: list[int], right: int) -> None:
+        """Return to where the first wrong guess was made."""
+        for variable in guesses[right:]:
+            del self.taken[variable]
+        mark = self._guesses[right][1]
+        self._at = mark.at
+        del self._forced[mark.forced :], self._open[mark.open :], self._wishes[mark.wishes :], self.edges[mark.edges :]
+        self.lost.add(guesses[right])
+        self.sat.settle(-guesses[right])
+
+    def _wish(self, asker: int, wanted: Requirement, choice: Choice) -> None:
+        """Have something for a wish if there is a solution with it, all before it being final."""
+        self._at = (*self._at[:2], self._at[2] + 1)
+        mark = self._mark()
+        if not any(v in self.taken for v in choice.allowed):
+            passed: list[Candidate] = []
+            for variable in choice.allowed:
+                if variable not in self.lost and (self.sat.true(variable) or self.sat.solve([variable])):
+                    self._take(variable, passed, mark)
+                    self._confirm()
+                    break
+                self.lost.add(variable)
+                passed.append(self.closure.nodes[variable])
+            else:
+                return
+        self.edges.append((asker, wanted, choice))
 
     def _solution(self) -> Solution:
         nodes, scopes, prefer = self.closure.nodes, self.closure.scopes, self.closure.problem.prefer
