@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-from git_atom.app import graph as graphs
-from git_atom.app.graph import Node
-from git_atom.app.served import Built, find, listing
+from git_atom.app import planned
+from git_atom.app.served import Built, find, find_all, listing
 from git_atom.core.digest import Digest
 from git_atom.core.host import Host
 from git_atom.errors import NegativeError
 from git_atom.git import repo as repos
 from git_atom.git.objects import Objects
+
+if TYPE_CHECKING:
+    from git_atom.app.graph import Node
 
 
 def build(host: Host, target: str, *, check: bool = False) -> list[Built]:
@@ -20,6 +23,11 @@ def build(host: Host, target: str, *, check: bool = False) -> list[Built]:
     Raises FailedError (ATOM-7020) when a build fails, NegativeError (ATOM-7021) when `check` finds a difference, RefusedError (ATOM-7022)
     when trusted witnesses disagree, and what reading the graph and running raises.
     """
+    known = None if check else _known(host, target)
+    if known is not None:
+        return known
+    from git_atom.app import graph as graphs
+
     nodes = graphs.graph(host, target)
     done: dict[Digest, Built] = {}
     for node in nodes:
@@ -38,9 +46,23 @@ def build(host: Host, target: str, *, check: bool = False) -> list[Built]:
     return [done[node.action] for node in nodes]
 
 
+def _known(host: Host, target: str) -> list[Built] | None:
+    """All of it, when the directory is as it was when last planned and every node is served; None when there is anything to do."""
+    folder = os.path.normpath(os.path.join(host.cwd, target))
+    nodes = planned.recall(host, folder) if os.path.isdir(folder) else None
+    if nodes is None:
+        return None
+    found = find_all(host, [node.action for node in nodes])
+    if len(found) < len({node.action for node in nodes}):
+        return None
+    return [found[node.action]._replace(name=node.name, version=node.version) for node in nodes]
+
+
 def plan(host: Host, target: str) -> list[tuple[Node, Built | None]]:
     """What building a target would come to: each node, dependencies first, with the witness that would be served or None."""
-    return [(node, find(host, node.action)) for node in graphs.graph(host, target)]
+    from git_atom.app.graph import graph
+
+    return [(node, find(host, node.action)) for node in graph(host, target)]
 
 
 def write_out(host: Host, built: Built, folder: str) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from git_atom.app import workdir
+from git_atom.app import planned, workdir
+from git_atom.app.planned import Planned
 from git_atom.atom.agreement import disagreements
 from git_atom.build import plan
 from git_atom.build.plan import Action, Source
@@ -61,7 +62,11 @@ def graph(host: Host, target: str) -> list[Node]:
             found = fetch(host, target)
             walk.stored(found.tree_oid, found.tree, f"{found.name} {found.version}", found.anchor)
         else:
-            walk.directory(os.path.normpath(os.path.join(host.cwd, target)))
+            folder = os.path.normpath(os.path.join(host.cwd, target))
+            walk.directory(folder)
+            if len(walk.tops) == 1:
+                nodes = [Planned(n.manifest.name, str(n.manifest.version), n.action) for n in walk.nodes.values()]
+                planned.remember(host, folder, walk.tops.pop(), walk.paths, nodes)
         return list(walk.nodes.values())
 
 
@@ -72,7 +77,9 @@ class _Walk:
         self.host = host
         self.objects = objects
         self.nodes: dict[str, Node] = {}
-        self.repos: dict[str, Repo] = {}
+        self.tops: set[str] = set()  # real paths of the work trees that were read
+        self.paths: dict[str, Digest] = {}  # what was read there, below its top: digest of a whole directory or file
+        self.trees: dict[str, Digest] = {}  # directory -> digest of all its files
 
     def directory(self, folder: str) -> Node:
         """The node of a directory of the work tree, as it stands."""
@@ -83,11 +90,29 @@ class _Walk:
         data, lock = workdir.lock_at(folder, os.path.normpath(os.path.join(shown, locks.FILE)))
         _agree(manifest, lock, shown, absent=data is None)
         repo = repos.discover(folder, self.host.environ)
-        inside = os.path.relpath(os.path.realpath(folder), os.path.realpath(repo.work_tree or folder))
+        top = os.path.realpath(repo.work_tree or folder)
+        inside = os.path.relpath(os.path.realpath(folder), top)
         files = worktree.leaves(repo, inside)
+        self.tops.add(top)
+        self.trees[folder] = self.paths[inside] = tree_digest(files)
+        self._subs(repo, top, folder, manifest, lock)
         paths = {d.name: d.path for d in manifest.deps if d.path}
         edges = {d.atom: os.path.normpath(os.path.join(folder, paths[d.key])) for d in lock.deps if d.key in paths}
         return self._node(folder, manifest, lock, files, folder, edges, "")
+
+    def _subs(self, repo: Repo, top: str, folder: str, manifest: Manifest, lock: Lock) -> None:
+        """See that the paths a build takes in from elsewhere in the work tree are as they were locked."""
+        names = {s.name: s.path for s in manifest.srcs if s.path and "build" in s.uses}
+        wanted = {
+            os.path.relpath(os.path.realpath(os.path.join(folder, names[sub.name])), top): sub
+            for sub in lock.subs
+            if sub.name in names
+        }
+        found = worktree.digests(repo, list(wanted)) if wanted else {}
+        for path, sub in wanted.items():
+            if found.get(path) != sub.tree:
+                raise CannotError("ATOM-7002", f"'{path}' has changed since it was locked", hint="git atom lock")
+        self.paths |= found
 
     def stored(self, tree: str, digest: Digest, shown: str, anchor: str) -> Node:
         """The node of an atom whose tree is in the store; its files are digested now and must be what was signed or locked."""
@@ -159,9 +184,7 @@ class _Walk:
         shown = f"{atom.name} {atom.version}"
         if atom.edge in local:
             node = self.directory(local[atom.edge])
-            repo = repos.discover(local[atom.edge], self.host.environ)
-            inside = os.path.relpath(os.path.realpath(local[atom.edge]), os.path.realpath(repo.work_tree or ""))
-            if tree_digest(worktree.leaves(repo, inside)) != atom.tree:
+            if self.trees[local[atom.edge]] != atom.tree:
                 raise CannotError("ATOM-7002", f"'{atom.name}' has changed since it was locked", hint="git atom lock")
             return node
         tree = self._tree_of(atom, lock, anchor)

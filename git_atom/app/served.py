@@ -54,8 +54,23 @@ def find(host: Host, action: Digest) -> Built | None:
 
     Raises RefusedError (ATOM-7022) when accepted witnesses came to different outputs: neither is served.
     """
+    return find_all(host, [action]).get(action)
+
+
+def find_all(host: Host, actions: Sequence[Digest]) -> dict[Digest, Built]:
+    """As `find` for several actions with one look at the refs; those without an acceptable witness are left out."""
     repo = repos.store(host)
-    rows = refs.listing(repo, refnames.builds_of(action))
+    rows = refs.listing(repo, *(refnames.builds_of(action) for action in actions)) if actions else []
+    found = {}
+    for action in actions:
+        prefix = refnames.builds_of(action)
+        built = _served(host, repo, [row for row in rows if row[0].startswith(prefix)])
+        if built is not None:
+            found[action] = built
+    return found
+
+
+def _served(host: Host, repo: Repo, rows: Sequence[tuple[str, Oid]]) -> Built | None:
     verdicts = [v for v in (_verdict(host, repo, ref, tag) for ref, tag in rows) if v is not None]
     if len({v.output for v in verdicts}) > 1:
         raise RefusedError("ATOM-7022", "trusted builders disagree about this build, so none of them is believed",

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from re import DOTALL, Pattern, escape
 from re import compile as pattern
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from git_atom.core import canon
 from git_atom.core.digest import Digest
-from git_atom.core.lock import FILE as LOCK_FILE
-from git_atom.core.manifest import FILE as MANIFEST_FILE
-from git_atom.core.manifest import Manifest
 from git_atom.core.tree import Leaf
+
+if TYPE_CHECKING:
+    from git_atom.core.manifest import Manifest
 
 LABEL = "atom-action/1"
 JOBS = 8  # what ${jobs} says: a constant of every build, so the machine's processors never enter one
@@ -69,11 +69,14 @@ def environment() -> tuple[tuple[str, str], ...]:
 
 def own_files(manifest: Manifest, leaves: Iterable[Leaf]) -> list[Leaf]:
     """The atom's own files that its build may see: all but manifest, lock, and what only tests need."""
+    from git_atom.core import lock
+    from git_atom.core import manifest as manifests
+
     tests = [_glob(text) for text in manifest.test.files]
     kept = []
     for leaf in leaves:
         text = leaf.path.decode(errors="surrogateescape")
-        if text not in (MANIFEST_FILE, LOCK_FILE) and not any(test.match(text) for test in tests):
+        if text not in (manifests.FILE, lock.FILE) and not any(test.match(text) for test in tests):
             kept.append(leaf)
     return kept
 

@@ -67,8 +67,8 @@ def several(repo: Repo, names: Sequence[str]) -> dict[str, Oid]:
     return found
 
 
-def listing(repo: Repo, prefix: str) -> list[tuple[str, Oid]]:
-    """Every ref at or below a prefix (`refs/atoms/`) with what it points to, in order of name."""
-    out = proc.check(["git", "for-each-ref", "--format=%(objectname) %(refname)", prefix], env=repo.env)
+def listing(repo: Repo, *prefixes: str) -> list[tuple[str, Oid]]:
+    """Every ref at or below one of some prefixes (`refs/atoms/`) with what it points to, in order of name."""
+    out = proc.check(["git", "for-each-ref", "--format=%(objectname) %(refname)", *prefixes], env=repo.env)
     rows = [line.split(" ", 1) for line in out.decode(errors="surrogateescape").splitlines()]
     return [(ref, Oid(oid)) for oid, ref in rows]

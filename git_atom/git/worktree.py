@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 
-from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Oid, of_bytes
-from git_atom.core.tree import Leaf, check_path
+from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Digest, Oid, of_bytes
+from git_atom.core.tree import Leaf, check_path, tree_digest
 from git_atom.errors import CannotError
 from git_atom.git import proc
 from git_atom.git.objects import encode_tree, oid_of
@@ -45,6 +46,40 @@ def leaves(repo: Repo, folder: str) -> list[Leaf]:
         leaf = _leaf(repo, repo.work_tree, path, path[cut:])
         if leaf is not None:
             found.append(leaf)
+    return found
+
+
+def digests(repo: Repo, paths: Sequence[str]) -> dict[str, Digest]:
+    """Digests of several files or folders of the work tree (relative to it) with one question to git; nothing at a path leaves it out.
+
+    A folder's is its tree digest, a file's that of its bytes. Raises as `leaves`.
+    """
+    if repo.work_tree is None:
+        return {}
+    argv = [
+        "git",
+        "--literal-pathspecs",
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+        "--full-name",
+        "--",
+    ]
+    listed = set(proc.check([*argv, *paths], env=repo.env, cwd=repo.work_tree).split(b"\0")) - {b""}
+    found = {}
+    for path in paths:
+        whole = os.fsencode(path)
+        if whole in listed:
+            leaf = _leaf(repo, repo.work_tree, whole, b"")
+            if leaf is not None:
+                found[path] = leaf.digest
+            continue
+        front = b"" if path == "." else whole + b"/"
+        inside = [_leaf(repo, repo.work_tree, name, name[len(front) :]) for name in listed if name.startswith(front)]
+        if inside:
+            found[path] = tree_digest(leaf for leaf in inside if leaf is not None)
     return found
 
 
