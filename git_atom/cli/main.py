@@ -112,3 +112,7 @@ def _failed(error: Exception, argv: list[str]) -> int:
     options = argv[: argv.index("--")] if "--" in argv else argv
     render.report(told, json="--json" in options)
     return told.exit
+
+
+if __name__ == "__main__":
+    sys.exit(git_atom())

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from typing import NamedTuple
+
 from git_atom.core.digest import Digest, Oid
+from git_atom.errors import MalformedError
 
 ATOMS = "refs/atoms/"
 SUBS = "refs/subs/"
@@ -66,3 +70,47 @@ def build(action: Digest, witness: Digest) -> str:
 def recording(name: str) -> str:
     """What a recording trial fetched."""
     return RECORDINGS + name
+
+
+class Place(NamedTuple):
+    """What a ref name says. set: hex of a set's anchor in the store, or empty for the repository's own set.
+
+    kind: `log`, `atom` or `sub`; name and version of an atom; thing: the tree or file of a sub-atom.
+    """
+
+    set: str
+    kind: str
+    name: str = ""
+    version: str = ""
+    thing: str = ""
+
+
+_GUARDED = tuple(prefix.rstrip("/") for prefix in (ATOMS, SUBS, "refs/atoms-log/", SETS))
+_SET = r"refs/sets/([0-9a-f]{64})/(.+)"
+_THING = r"[0-9a-f]{40}|[0-9a-f]{64}"
+
+
+def guarded(ref: str) -> bool:
+    """Whether a ref lies where signed things of a set are kept; in any case of letters, since file systems may not tell them apart."""
+    low = ref.lower()
+    return any(low == prefix or low.startswith(prefix + "/") for prefix in _GUARDED)
+
+
+def read(ref: str) -> Place:
+    """What a guarded ref names; every ref this suite makes, and no other. Raises MalformedError ATOM-1017, 1010 (name), 1011 (version)."""
+    match = re.fullmatch(_SET, ref)
+    inside = match[2] if match else ref.removeprefix("refs/")
+    owner = match[1] if match else ""
+    if ref == LOG or (match and inside == "log"):
+        return Place(owner, "log")
+    first, _, rest = inside.partition("/")
+    if first == "subs" and re.fullmatch(_THING, rest):
+        return Place(owner, "sub", thing=rest)
+    name, _, version = rest.partition("/")
+    if first != "atoms" or not version or "/" in version or not ref.startswith("refs/"):
+        forms = "refs/atoms/<name>/<version>, refs/subs/<tree>, refs/atoms-log/head"
+        raise MalformedError("ATOM-1017", f"'{ref}' is not a ref of a set", note=f"its refs are {forms}")
+    from git_atom.core.name import check_name
+    from git_atom.core.version import Version
+
+    return Place(owner, "atom", check_name(name, ref, exact=True), str(Version.parse(version, ref)))

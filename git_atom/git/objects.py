@@ -66,6 +66,9 @@ def decode_tree(data: bytes, oid: str) -> list[Entry]:
 class Objects:
     """Reader of one repository's objects; a context manager. Not for use by several threads at once."""
 
+    ARGV: Sequence[str] = ("git", "cat-file", "--batch")
+    VERB = ""  # what is written before each name
+
     def __init__(self, repo: Repo) -> None:
         self.repo = repo
         self._process: subprocess.Popen[bytes] | None = None
@@ -93,7 +96,7 @@ class Objects:
 
             try:
                 self._process = subprocess.Popen(
-                    ["git", "cat-file", "--batch"],
+                    self.ARGV,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
@@ -126,8 +129,9 @@ class Objects:
         write, read = self._pipe()
         for at in range(0, len(names), _WINDOW):
             window = names[at : at + _WINDOW]
+            self._admit(window, write, read)
             try:
-                write.write("".join(name + "\n" for name in window).encode())
+                write.write("".join(f"{self.VERB}{name}\n" for name in window).encode())
                 write.flush()
             except BrokenPipeError:
                 raise self._damaged(window[0]) from None
@@ -139,6 +143,9 @@ class Objects:
             finally:
                 if done < len(window):  # the caller stopped early: unread answers would be taken for later ones
                     self.close()
+
+    def _admit(self, window: Sequence[str], write: IO[bytes], read: IO[bytes]) -> None:
+        """Called before these objects are asked for."""
 
     def _answer(self, name: str, read: IO[bytes]) -> tuple[Oid, str, bytes] | None:
         header = read.readline()

@@ -26,7 +26,7 @@ OTHERS = {
     "view/kernel.py: OSError": "system calls through ctypes answer as those of the os module do; callers branch on errno",
 }
 MAP = {"1": "core", "2": "git", "3": "trust", "4": "view execute", "5": "ingest fetch", "6": "compose interface", "7": "build",
-       "8": "atom", "9": "cli"}  # fmt: skip
+       "8": "atom gate", "9": "cli"}  # fmt: skip
 
 
 @cache

@@ -1,0 +1,97 @@
+"""Policy changes and their use in one push are judged by the state before the push.
+
+Each entry of a log is valid by the state before that entry, which is what a reader of the whole log asks. A server asks more: whoever
+got hold of one key at one moment may not hand the set over and publish under the new order in a single step. What a push changes of
+who may do what counts from the next push on; nobody is shut out, since a push of the change alone is all it takes.
+"""
+
+from __future__ import annotations
+
+from git_atom.core.digest import Oid
+from git_atom.core.statements import Entry, name_folder
+from git_atom.errors import RefusedError
+from git_atom.git.objects import Objects
+from git_atom.trust import log as logs
+from git_atom.trust import sshsig
+from git_atom.trust.log import Log
+from git_atom.trust.objects import split_commit, split_tag
+from git_atom.trust.publickey import PublicKey, parse
+
+
+def check_old_state(objects: Objects, before: Log, after: Log) -> None:
+    """Hold every entry after `before` up to `after`, both verified, against who might do what before. Raises RefusedError ATOM-8508."""
+    policy = _Policy(objects, before)
+    charter_changed = False
+    claimed: set[str] = set()
+    commits = _commits(objects, before.head, after.head)
+    for raw, entry in zip(commits, logs.entries(objects, after.head, before.head), strict=True):
+        if charter_changed:
+            raise _refused(entry, "the charter before it in this push is not accepted yet")
+        charter_changed = entry.kind == "charter"
+        if entry.kind in ("charter", "revoke"):
+            continue  # signed under the charter before it, or only taking something away
+        names = {item[0] for item in entry.items}
+        who = sshsig.parse(split_commit(raw)[1]).key
+        if not policy.may_enter(who, names):
+            raise _refused(entry, f"key {who.fingerprint} might not write it before this push")
+        if entry.kind == "publish":
+            _check_signers(objects, policy, after, entry)
+        elif (fresh := sorted(claimed & names)) and not all(policy.keeps(after, name) for name in fresh):
+            raise _refused(entry, f"the claim of '{fresh[0]}' before it in this push is not accepted yet")
+        claimed |= names if entry.kind == "claim" else set()
+
+
+def _check_signers(objects: Objects, policy: _Policy, after: Log, entry: Entry) -> None:
+    for name, version in entry.items:
+        found = objects.at(after.tree, f"{name_folder(name)}/versions/{version}".encode())
+        signer = sshsig.parse(split_tag(objects.read(found[1])[2])[1] if found else b"").key
+        if signer not in policy.publishers(name):
+            raise _refused(entry, f"key {signer.fingerprint} might not publish '{name}' before this push")
+
+
+class _Policy:
+    """Who might do what in a set, as it was accepted: owners, and the keys of the claims."""
+
+    def __init__(self, objects: Objects, log: Log) -> None:
+        self._objects = objects
+        self._log = log
+        self._owners = frozenset(parse(line) for line in log.charter.owners)
+        self._claims: dict[str, frozenset[PublicKey]] = {}
+
+    def publishers(self, name: str) -> frozenset[PublicKey]:
+        """Keys that might publish a name: those of its claim, or the owners while it has none."""
+        if name not in self._claims:
+            claim = logs.claim_in(self._objects, self._log.tree, name)
+            self._claims[name] = self._owners if claim is None else frozenset(parse(line) for line in claim.keys)
+        return self._claims[name]
+
+    def may_enter(self, key: PublicKey, names: set[str]) -> bool:
+        """Whether a key might write an entry about these names."""
+        return key in self._owners or (bool(names) and all(key in self.publishers(name) for name in names))
+
+    def keeps(self, after: Log, name: str) -> bool:
+        """Whether the claim of a name after the push names nobody who might not publish it before."""
+        claim = logs.claim_in(self._objects, after.tree, name)
+        return claim is not None and {parse(line) for line in claim.keys} <= self.publishers(name)
+
+
+def _commits(objects: Objects, old: Oid, new: Oid) -> list[bytes]:
+    """The raw commits after `old` up to `new`, oldest first."""
+    out: list[bytes] = []
+    at: Oid | None = new
+    while at is not None and at != old:
+        raw = objects.read(at)[2]
+        out.append(raw)
+        parents = [line[7:] for line in raw.split(b"\n\n", 1)[0].split(b"\n") if line.startswith(b"parent ")]
+        at = Oid.parse(parents[0].decode()) if parents else None
+    return out[::-1]
+
+
+def _refused(entry: Entry, why: str) -> RefusedError:
+    return RefusedError(
+        "ATOM-8508",
+        f"entry {entry.seq} ('{entry.kind}') uses what only this push would allow",
+        note=why,
+        hint="push the change first and what relies on it afterwards: git push <remote> "
+        "<the entry before it>:refs/atoms-log/head",
+    )
