@@ -349,7 +349,7 @@ def _judge(request: Request, staged: _Staged, mechanism: str, work: str, result:
         result["ended"],
         tuple((path, f"{work}/outputs/{index}") for path, index in result["collected"]),
         tuple(reads) if reads is not None else None,
-        f"{observe.INSTRUMENT}; cannot see {observe.BLIND}" if reads is not None else "none",
+        _instrument(result),
         result["incomplete"],
         _grades(request, result),
         mechanism,
@@ -359,6 +359,13 @@ def _judge(request: Request, staged: _Staged, mechanism: str, work: str, result:
         f"{work}/log",
         tuple((kind, path.decode(errors="surrogateescape"), what) for kind, path, what in result["findings"]),
     )
+
+
+def _instrument(result: dict[str, Any]) -> str:
+    if result["reads"] is None:
+        return "none"
+    more = "; sees other executions over the same tree as well" if result["shared"] else ""
+    return f"{observe.INSTRUMENT}; cannot see {observe.BLIND}{more}"
 
 
 def _recheck(staged: _Staged, reads: list[bytes]) -> None:

@@ -42,6 +42,7 @@ class Stage:
         self.binds: list[tuple[str, str, bool]] = []
         self.watches: list[tuple[str, observe.Watch]] = []
         self.stale = False  # whether kept stubs turned out to have been changed
+        self.shared = False  # whether other executions open files of the very same directories
         self.hidden = False  # whether host paths are out of sight of /proc/self/mountinfo
 
     def enter(self) -> None:
@@ -68,12 +69,28 @@ class Stage:
             os.mkdir(f"{base}/{name}", 0o755)
         self.build, self.out = f"{base}/build", f"{base}/out"
         self.root = order["farm"] or f"{base}/root"
+        self.shared = bool(order["farm"])
         if order["mode"] != "disk":
             os.mkdir(f"{base}/root", 0o755)
             if order["farm"]:
-                self._bind(farm, f"{base}/root")
                 self.root = f"{base}/root"
+                self._cover(farm)
             self._place_binds()
+
+    def _cover(self, farm: int) -> None:
+        """Put a hard-link tree under an overlay: its inodes are then this execution's own, and its host path is out of sight."""
+        os.mkdir(f"{self.base}/empty", 0o755)
+        flags = ["userxattr"] if self.order["prefix"] == "user" else []
+        here = os.open(".", os.O_PATH | os.O_CLOEXEC)
+        os.fchdir(farm)
+        try:
+            kernel.mount_overlay(self.root, [("lowerdir", f".:{self.base}/empty")], flags)
+            self.shared, self.hidden = False, True
+        except OSError:
+            self._bind(farm, self.root)
+        finally:
+            os.fchdir(here)
+            os.close(here)
 
     def _open_binds(self) -> None:
         self.bind_fds = [os.open(path, os.O_PATH | os.O_CLOEXEC) for path, _, _ in self.order["binds"]]
@@ -370,7 +387,7 @@ def _result(stage: Stage, run: Run, incomplete: str, seconds: float) -> dict[str
     return {
         "status": run.status, "ended": run.ended, "began": run.began, "tail": run.tail, "reads": sorted(set(reads)) if stage.watches else None,
         "incomplete": incomplete, "findings": findings, "collected": collected, "seconds": seconds,
-        "cpu": usage.ru_utime + usage.ru_stime, "own_cpu": own.ru_utime + own.ru_stime, "hidden": stage.hidden, "stale": stage.stale,
+        "cpu": usage.ru_utime + usage.ru_stime, "own_cpu": own.ru_utime + own.ru_stime, "hidden": stage.hidden, "stale": stage.stale, "shared": stage.shared,
     }  # fmt: skip
 
 

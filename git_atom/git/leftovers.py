@@ -47,6 +47,6 @@ def remove(path: str) -> None:
 
 def _touched(entry: os.DirEntry[str]) -> float:
     try:
-        return entry.stat(follow_symlinks=False).st_mtime
+        return entry.stat(follow_symlinks=False).st_ctime  # mtime is content for some: blobs and views have a fixed one
     except OSError:
         return float("inf")

@@ -86,21 +86,31 @@ class Blobs:
             )
         temporary = self._temporary()
         try:
-            made = self._write(temporary, data)
-            try:
-                os.rename(temporary, self.path(digest))
-            except FileNotFoundError:
-                os.makedirs(os.path.dirname(self.path(digest)), exist_ok=True)
-                os.rename(temporary, self.path(digest))
+            self._write(temporary, data)
+            self._place(temporary, digest)
+            now = os.stat(self.path(digest), follow_symlinks=False)
         except OSError as error:
-            _forget(temporary)
             raise _os(error, f"blob '{digest}' cannot be written to the cache") from error
-        except BaseException:
+        finally:
             _forget(temporary)
-            raise
-        now = os.stat(self.path(digest), follow_symlinks=False)
-        if (now.st_dev, now.st_ino, now.st_size) == (made.st_dev, made.st_ino, made.st_size):
+        if now.st_mode == self.mode and now.st_size == len(data):
             self._note([digest.raw + _token(now)])
+
+    def _place(self, temporary: str, digest: Digest) -> None:
+        """Give a written blob its name; a good one that is there already keeps its inode, for trees may be linked to it."""
+        path = self.path(digest)
+        for _ in range(2):
+            try:
+                os.link(temporary, path)
+                os.unlink(temporary)
+                return
+            except FileNotFoundError:
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+            except OSError as error:
+                if error.errno == errno.EEXIST and self._good(digest.hex):
+                    return
+                break  # damaged, or no hard links on this disk
+        os.rename(temporary, path)
 
     def read(self, leaf: Leaf) -> bytes:
         """The bytes of a leaf, hashed as they are read; raises MalformedError (ATOM-4001) when damaged or missing."""

@@ -11,13 +11,15 @@ import errno
 import os
 import shutil
 from collections.abc import Sequence
+from itertools import count
 
 from git_atom.core.tree import Leaf
 from git_atom.git import leftovers
 from git_atom.view.cache import Blobs, Read
 from git_atom.view.layout import EPOCH, MODE_DIR, MODE_PROGRAM, Layout
 
-_LEFT = r"[0-9a-f]+\.\d+\.(new|old)"
+_LEFT = r"[0-9a-f]+\.\d+-\d+\.(new|old)"
+_COUNTER = count()  # threads of one process work side by side
 _TIMES = (EPOCH * 10**9, EPOCH * 10**9)
 
 
@@ -41,9 +43,13 @@ def farm(layout: Layout, blobs: Blobs, leaves: Sequence[Leaf], read: Read | None
 def remove(path: str) -> None:
     """Delete a hard-link tree; its blobs are hashed again when next used."""
     if os.path.isdir(path):
-        away = f"{path}.{os.getpid()}.old"
+        away = _aside(path, "old")
         os.rename(path, away)
         shutil.rmtree(away)
+
+
+def _aside(path: str, what: str) -> str:
+    return f"{path}.{os.getpid()}-{next(_COUNTER)}.{what}"
 
 
 def _name(redirect: bytes) -> str:
@@ -55,10 +61,9 @@ def _source(redirect: bytes, mode: int) -> bytes:
 
 
 def _make(path: str, layout: Layout, blobs: Blobs, programs: Blobs) -> None:
-    temporary = f"{path}.{os.getpid()}.new"
+    temporary = _aside(path, "new")
     os.makedirs(os.path.dirname(path), exist_ok=True)
     leftovers.sweep(os.path.dirname(path), _LEFT)
-    shutil.rmtree(temporary, ignore_errors=True)
     os.mkdir(temporary, MODE_DIR)
     root = os.open(blobs.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

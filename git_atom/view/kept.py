@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from itertools import count
 
 from git_atom.core.digest import of_bytes
 from git_atom.view import mount
 from git_atom.view.layout import Layout
+
+_COUNTER = count()  # threads of one process work side by side
 
 
 def kept(root: str, layout: Layout, prefix: str) -> tuple[str, bytes]:
@@ -45,7 +48,7 @@ def _again(mark: str) -> bool:
 
 def forget(root: str, name: str) -> None:
     """Take kept stubs away that are no longer what they were."""
-    away = f"{root}/tmp/stubs-{os.getpid()}"
+    away = f"{root}/tmp/stubs-{os.getpid()}-{next(_COUNTER)}"
     for path in (f"{root}/{name}.tokens", f"{root}/{name}"):
         try:
             os.rename(path, away)
@@ -59,7 +62,7 @@ def forget(root: str, name: str) -> None:
 
 def _make(root: str, name: str, layout: Layout, prefix: str) -> tuple[str, bytes]:
     forget(root, name)
-    temporary = f"{root}/tmp/stubs-{os.getpid()}-{layout.digest[:16]}"
+    temporary = f"{root}/tmp/stubs-{os.getpid()}-{next(_COUNTER)}"
     umask = os.umask(0)
     try:
         os.makedirs(f"{root}/stubs", mode=0o700, exist_ok=True)

@@ -376,6 +376,21 @@ def test_interrupt_ends_everything(who: Who) -> None:
     assert processes(mark) == []
 
 
+def test_several_at_once_share_an_empty_cache(who: Who) -> None:
+    """None disturbs another: not while blobs and trees are made, and not in what is observed."""
+    orders = [{"script": f"echo {n}; cat /usr/include/a.h", "mechanisms": [MECHANISMS[n % 3]]} for n in range(9)]
+    for child, (n, order) in [(who.start(order), (n, order)) for n, order in enumerate(orders)]:
+        out, err = child.communicate(timeout=120)
+        seen = json.loads(out)
+        assert seen.get("log") == f"{n}\nint a;\n", (order, seen, err)
+        assert seen["damaged"] == []
+        if order["mechanisms"] != ["farm-disk"]:
+            expected = {"usr/bin/dash", "usr/bin/cat", "usr/include/a.h"}
+            assert {r for r in seen["reads"] if not r.startswith("usr/lib")} == expected
+        else:
+            assert "other executions" in seen["instrument"]
+
+
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_read_set_is_what_strace_sees(who: Who, mechanism: str) -> None:

@@ -13,9 +13,10 @@ def test_only_the_old_and_so_named_go(tmp_path: Path) -> None:
     names = ("tmp_pack_12_34", "tmp_pack_12_34.idx", "tmp_pack_zBRV4B", "tmp_obj_1_2", "pack-1.pack", "tmp_other")
     for name in names:
         (tmp_path / name).write_text("x")
-        os.utime(tmp_path / name, (time.time() - 2 * leftovers.STALE,) * 2)
+    time.sleep(0.3)
     (tmp_path / "tmp_obj_now").write_text("x")
-    leftovers.sweep(str(tmp_path), leftovers.OBJECTS)
+    os.utime(tmp_path / "tmp_obj_now", (0, 0))  # a fixed mtime says nothing about age
+    leftovers.sweep(str(tmp_path), leftovers.OBJECTS, seconds=0.2)
     assert sorted(os.listdir(tmp_path)) == ["pack-1.pack", "tmp_obj_now", "tmp_other"]
 
 
