@@ -14,7 +14,11 @@ HERE = Path(__file__).resolve().parent
 
 def main(names: list[str]) -> int:
     """Run the named benchmarks, or all; exit 1 when one failed to run, never because a figure missed its limit."""
-    scripts = sorted(p for p in HERE.glob("*.py") if p.name != "run.py" and not p.name.startswith("_") and (not names or p.stem in names))
+    scripts = sorted(
+        p
+        for p in HERE.glob("*.py")
+        if p.name != "run.py" and not p.name.startswith("_") and (not names or p.stem in names)
+    )
     failed = 0
     print(f"{'benchmark':<18} {'figure':<58} {'value':>10} {'limit':>8}")
     for script in scripts:
@@ -24,13 +28,19 @@ def main(names: list[str]) -> int:
             result = json.loads(line)
         except ValueError:
             failed = 1
-            print(f"{script.stem:<18} did not run: {(done.stderr.strip().splitlines() or ['no output'])[-1][:90]}", flush=True)
+            print(
+                f"{script.stem:<18} did not run: {(done.stderr.strip().splitlines() or ['no output'])[-1][:90]}",
+                flush=True,
+            )
             continue
         for figure in result["figures"]:
             limit = figure.get("limit")
             over = "" if limit is None or figure["value"] <= limit else "  over"
             shown = f"{figure['value']:.3g} {figure['unit']}"
-            print(f"{result['bench']:<18} {figure['what']:<58} {shown:>10} {limit if limit is not None else '':>8}{over}", flush=True)
+            print(
+                f"{result['bench']:<18} {figure['what']:<58} {shown:>10} {limit if limit is not None else '':>8}{over}",
+                flush=True,
+            )
     return failed
 
 
