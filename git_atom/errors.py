@@ -147,6 +147,8 @@ CODES: dict[str, str] = {
     "ATOM-2016": "a revision is not known",
     "ATOM-2017": "a remote repository accepted a push and does not show it",
     "ATOM-2018": "a directory to write to is not empty",
+    "ATOM-2020": "a ref is locked, by another git or by one that was killed",
+    "ATOM-2021": "there is no space left for what git or apt writes",
     "ATOM-2050": "a repository has no work tree",
     "ATOM-2051": "a work tree holds something that is neither file nor link",
     "ATOM-3001": "a key or a signature is malformed",

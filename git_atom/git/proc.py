@@ -5,6 +5,7 @@ No shell is ever involved, arguments are passed as they are, and a child gets ex
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -57,15 +58,38 @@ PACKAGES = {
 }
 
 
-def check(argv: Sequence[str], *, env: Mapping[str, str] | None, cwd: str | None = None, stdin: bytes = b"") -> bytes:
-    """Run a program and return its output; a failure raises CannotError (ATOM-2002) with the program's last words as note."""
+def check(
+    argv: Sequence[str], *, env: Mapping[str, str] | None, cwd: str | None = None, stdin: bytes = b"", place: str = ""
+) -> bytes:
+    """Run a program and return its output; a failure raises CannotError (ATOM-2002) with the program's last words as note.
+
+    When the disk of `place`, or else of the environment's repository, is full, that is told instead: UnavailableError (ATOM-2021).
+    """
     done = run(argv, env=env, cwd=cwd, stdin=stdin)
     if done.status != 0:
+        check_room(place or (env or {}).get("GIT_DIR", ""), done.err)
         last = done.err.decode(errors="replace").strip().splitlines()[-1:]
         raise CannotError(
             "ATOM-2002", f"'{' '.join(argv[:3])}' failed with status {done.status}", note=last[0] if last else ""
         )
     return done.out
+
+
+_ROOM = 256 * 1024  # with fewer free bytes than this, a program that fails to write has no room
+
+
+def check_room(place: str, err: bytes) -> None:
+    """After a program failed that writes below `place`: raise UnavailableError (ATOM-2021) when the disk there turns out to be full."""
+    try:
+        room = os.statvfs(place)
+    except OSError:
+        return
+    if room.f_bavail * room.f_frsize < _ROOM or (room.f_files and not room.f_favail):
+        last = err.decode(errors="replace").strip().splitlines()[-1:]
+        raise UnavailableError(
+            "ATOM-2021", f"no space left below '{place}'", note=last[0] if last else "",
+            hint="free some space, then run the same command again",
+        )  # fmt: skip
 
 
 def clean_env(environ: Mapping[str, str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -46,6 +47,16 @@ def update(repo: Repo, changes: Sequence[Change], message: str) -> None:
                 note=f"expected {change.old or 'no ref'}, found {now or 'no ref'}",
                 hint="run the same command again",
             )
+        lock = os.path.join(os.path.dirname(repo.objects), f"{change.ref}.lock")
+        if os.path.exists(lock):
+            raise CannotError(
+                "ATOM-2020",
+                f"ref '{change.ref}' is locked",
+                where=lock,
+                note="another git is changing it, or one that was killed left its lock",
+                hint=f"run the same command again; when no git is running there, rm {lock}",
+            )
+    proc.check_room(repo.git_dir, done.err)
     last = done.err.decode(errors="replace").strip().splitlines()[-1:]
     raise CannotError("ATOM-2002", "git could not move the refs", note=last[0] if last else "")
 

@@ -267,7 +267,9 @@ def _make_store(path: str, host: Host) -> None:
             return
         os.mkdir(made, 0o700)
         env = proc.clean_env(host.environ)
-        proc.check(["git", "init", "--quiet", "--bare", "--template=", "--object-format=sha1", made], env=env)
+        proc.check(
+            ["git", "init", "--quiet", "--bare", "--template=", "--object-format=sha1", made], env=env, place=folder
+        )
         with open(os.path.join(made, "config"), "a", encoding="utf-8") as config:
             for key, value in _STORE_SETTINGS:
                 section, name = key.split(".")

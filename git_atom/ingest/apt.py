@@ -128,6 +128,7 @@ class AptState:
         self.host.progress.say(f"fetching the package lists of {self.suite}")
         done = self._apt(["apt-get", "-qq", "update"])
         if done.status != 0:
+            proc.check_room(self.root, done.err)
             raise self._no_lists(done.err)
         _write_if_changed(stamp, wanted)
 
@@ -154,6 +155,7 @@ class AptState:
             self._ready()
             done = self._apt(argv)
         if done.status != 0:
+            proc.check_room(self.root, done.err)
             raise CannotError("ATOM-5003", f"'{' '.join(argv[:2])}' failed for '{self.suite}'", note=_last(done.err))
         return done.out
 
@@ -187,6 +189,7 @@ class AptState:
             ]  # apt leaves out of the list what it has downloaded
             done = self._apt(["apt-get", "-q", *empty, "--print-uris", "install", *packages])
             if done.status != 0:
+                proc.check_room(self.root, done.err)
                 unknown = [p for p in packages if self._apt(["apt-cache", "show", "--", p]).status != 0]
                 if unknown:
                     raise self._unknown(unknown[0])
@@ -231,6 +234,7 @@ class AptState:
                     self._ready(fresh=True)
                     done = self._apt(argv)
             if done.status != 0:
+                proc.check_room(self.archives, done.err)
                 raise UnavailableError("ATOM-5005", "the packages could not be fetched", note=_last(done.err),
                                        hint="check the network and the free space, then run the same command again")  # fmt: skip
         return paths
