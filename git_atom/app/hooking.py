@@ -16,7 +16,7 @@ from git_atom.git.repo import Repo
 MARK = "# git-atom hook"
 BEFORE = ".before-git-atom"
 _ABOUT = f"{MARK}, see git-atom-hooks-install(1). What was here before is <this file>{BEFORE} and runs after it."
-_KEEP = "updates=$(cat; echo .); updates=${updates%.}"
+_KEEP = "updates=$(cat && echo .) || exit 1; updates=${updates%.}"
 _CHAIN = f'[ ! -x "$0{BEFORE}" ] || printf %s "$updates" | "$0{BEFORE}" "$@"'
 _JUDGE = {
     "pre-receive": 'printf %s "$updates" | PROGRAM hooks run pre-receive || exit 1',

@@ -9,7 +9,7 @@ from git_atom.core import manifest as manifests
 from git_atom.core.digest import Oid, of_bytes
 from git_atom.core.lock import LockedSub
 from git_atom.core.statements import Release
-from git_atom.errors import AtomError, CannotError, MalformedError
+from git_atom.errors import AtomError, CannotError, MalformedError, RefusedError
 from git_atom.gate.content import Content, contents
 from git_atom.gate.verdict import View
 
@@ -54,7 +54,7 @@ def check_subs(view: View, subs: Sequence[LockedSub]) -> dict[Oid, AtomError | O
     for thing, sub in wanted.items():
         content = read.get(thing)
         if content is None:
-            out[thing] = CannotError("ATOM-2008", f"sub-atom '{thing}' is not there", hint="git fsck")
+            out[thing] = RefusedError("ATOM-8507", f"sub-atom '{sub.name}' ({thing}) is not there")
         elif content.problem is not None:
             out[thing] = content.problem
         elif content.digest != sub.tree:
