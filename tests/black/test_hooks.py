@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from forging import OTHER, Forger, bomb, key
+from servers import Gitolite, http, ssh
 
 from git_atom.atom import objects as making
 from git_atom.core.digest import MODE_FILE, MODE_LINK, MODE_TREE, Digest, of_bytes
@@ -578,3 +580,58 @@ def test_two_offline_publishers_reconcile(server: Path, atom: Path, home: Path, 
     for repo in (server, atom, second):
         assert run("git", "atom", "list", cwd=repo).stdout == names
         run("git", "atom", "verify", cwd=repo)
+
+
+# --- over a network ---------------------------------------------------------------------------------------------------
+
+
+def publish_and_be_refused(server: Path, url: str, atom: Path, run: Run) -> None:
+    """A good push and a bad one over some transport."""
+    run("git", "remote", "set-url", "origin", url, cwd=atom)
+    write_atom(atom / "zlib", "zlib", "1.3.2", "x" * 3_000_000)
+    commit(run, atom)
+    run("git", "atom", "publish", "zlib", "--push", "origin", cwd=atom)
+    assert run("git", "atom", "list", cwd=server).stdout == "zlib 1.3.1\nzlib 1.3.2\n"
+    before = everything(server)
+    for specs, code in ((":refs/atoms/zlib/1.3.1", "8503"), ("+refs/atoms/zlib/1.3.2:refs/atoms/zlib/1.3.1", "8504")):
+        done = run("git", "push", "origin", specs, cwd=atom, status=1)
+        assert f"remote: error[ATOM-{code}]" in done.stderr, done.stderr
+        assert everything(server) == before
+
+
+def test_over_http(server: Path, atom: Path, run: Run) -> None:
+    run("git", "config", "http.receivepack", "true", cwd=server)
+    with http(server.parent) as url:
+        publish_and_be_refused(server, f"{url}/server.git", atom, run)
+
+
+def test_over_ssh(server: Path, atom: Path, run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = home / "sshd"
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", home / "login")
+    with ssh(place, [(home / "login.pub").read_text().strip()], "/usr/bin:/bin", home) as (port, command):
+        monkeypatch.setenv("GIT_SSH_COMMAND", command.replace(f"{place}/user", str(home / "login")))
+        publish_and_be_refused(server, f"ssh://127.0.0.1:{port}{server}", atom, run)
+
+
+def test_in_a_gitolite(atom: Path, run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hook lies in gitolite's local code and is linked into its repositories; gitolite's own update hook goes on working."""
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", home / "admin")
+    (home / "git").mkdir()
+    lite = Gitolite(home / "git", home / "admin.pub")
+    run("git", "init", "-q", "--bare", home / "any.git")
+    common = home / "git/local/hooks/common"
+    common.mkdir(parents=True)
+    shutil.copy(run("git", "atom", "hooks", "install", "-q", cwd=home / "any.git").stdout.strip(), common)
+    lite.call("setup", "--hooks-only")
+    server = home / "git/repositories/testing.git"
+    assert (server / "hooks/pre-receive").is_symlink() and (server / "hooks/update").is_symlink()
+    place = home / "sshd"
+    with ssh(place, lite.keys, "/usr/bin:/bin", home / "git") as (port, command):
+        monkeypatch.setenv("GIT_SSH_COMMAND", command.replace(f"{place}/user", str(home / "admin")))
+        url = f"ssh://127.0.0.1:{port}/testing"
+        run("git", "remote", "add", "origin", url, cwd=atom)
+        run("git", "push", "-q", "origin", "HEAD:refs/heads/main", cwd=atom)
+        run("git", "atom", "publish", "zlib", "--push", "origin", cwd=atom)
+        publish_and_be_refused(server, url, atom, run)
+        run("git", "push", "-q", f"ssh://127.0.0.1:{port}/nowhere", "HEAD:refs/heads/x", cwd=atom, status=128)
+    assert run("git", "atom", "hooks", "install", "-n", cwd=server).stderr.startswith("is installed already")
