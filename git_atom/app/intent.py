@@ -1,15 +1,17 @@
-"""`git atom lock`: from a manifest to its lock, written whole or not at all, with an account of what changed."""
+"""From a manifest to its lock, written whole or not at all, with an account of what changed: `git atom lock` and `git atom update`."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from git_atom.app import choosing, sets, sourcing, workdir
-from git_atom.app.choosing import Ground
+from git_atom.app import memo, sets, sourcing, stock, workdir
+from git_atom.app.ground import TOOLCHAIN, Ground, here
 from git_atom.atom.agreement import disagreements
 from git_atom.core import lock as locks
 from git_atom.core import manifest as manifests
+from git_atom.core.digest import of_bytes
 from git_atom.core.host import Host
 from git_atom.core.lock import Lock
 from git_atom.errors import AtomError, NegativeError
@@ -41,6 +43,36 @@ class Locked(NamedTuple):
     lock: Lock
 
 
+class Files(NamedTuple):
+    """A directory's manifest and lock as they are, and what both are called in messages."""
+
+    folder: str  # absolute
+    manifest: str
+    lock: str
+    data: bytes
+    before: bytes | None
+    old: Lock
+
+
+class Made(NamedTuple):
+    """A lock worked out and not yet written: its text, its value, and what is different from before."""
+
+    text: bytes
+    lock: Lock
+    changes: tuple[Change, ...]
+    changed: bool
+
+
+def read(host: Host, folder: str) -> Files:
+    """The manifest and lock of a directory; raises CannotError ATOM-8040 without a manifest, MalformedError for texts that are wrong."""
+    place = os.path.normpath(os.path.join(host.cwd, folder))
+    shown = os.path.relpath(os.path.join(place, locks.FILE), host.cwd)
+    named = os.path.join(os.path.dirname(shown), manifests.FILE)
+    data, _ = workdir.manifest_at(place, named)
+    before, old = workdir.lock_at(place, shown)
+    return Files(place, named, shown, data, before, old)
+
+
 def lock(
     host: Host,
     folder: str = ".",
@@ -56,30 +88,107 @@ def lock(
     locked: refuse when that would change it (NegativeError ATOM-8044). frozen: only hold it against the manifest, look at nothing else
     (8045). offline: use no network. Raises what reading, choosing and fetching raise; nothing is written then.
     """
-    place = os.path.normpath(os.path.join(host.cwd, folder))
-    shown = os.path.relpath(os.path.join(place, locks.FILE), host.cwd)
-    data, manifest = workdir.manifest_at(place, os.path.join(os.path.dirname(shown), manifests.FILE))
-    before, old = workdir.lock_at(place, shown)
+    files = read(host, folder)
     if frozen:
-        return _held(shown, before, manifest, old)
-    ground = Ground(host, _repo(host, place), place, data, manifest, old, offline, consent)
-    if manifest.pins:
-        raise sourcing.not_yet(f"[pins.{manifest.pins[0].name}]", ground.where("pins", manifest.pins[0].name))
+        return _held(files)
+    ground = stand(host, files, offline=offline, consent=consent)
+    made = work_out(ground, files)
+    if made.changed and locked:
+        raise NegativeError("ATOM-8044", f"'{files.lock}' would change", note="\n".join(str(c) for c in made.changes[:20]) or "it is not there yet",
+                            hint=f"git atom lock {'' if folder == '.' else folder}".rstrip())  # fmt: skip
+    return _done(host, files, made, dry_run)
+
+
+def update(
+    host: Host,
+    names: Sequence[str],
+    folder: str = ".",
+    *,
+    offline: bool = False,
+    dry_run: bool = False,
+    consent: sets.Consent | None = None,
+) -> Locked:
+    """Choose anew for these names (atoms of the lock, sources, `toolchain`), or for everything when there are none.
+
+    Raises NegativeError ATOM-8708 for a name that is not in the lock, and what `lock` raises.
+    """
+    files = read(host, folder)
+    known = {a.name for a in files.old.atoms} | {f.name for f in files.old.fetches} | {p.name for p in files.old.pins}
+    known |= {TOOLCHAIN} if files.old.toolchains else set()
+    for name in names:
+        if name not in known:
+            raise unknown(name, known, files.lock)
+    ground = stand(host, files, offline=offline, consent=consent)
+    ground = ground._replace(free=frozenset(names), anew=not names)
+    return _done(host, files, work_out(ground, files), dry_run)
+
+
+def unknown(name: str, known: set[str], where: str) -> NegativeError:
+    """The error for a name that is not among those of a lock or manifest."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, sorted(known), 1)
+    return NegativeError("ATOM-8708", f"there is no '{name}' in '{where}'", note="" if near else f"it has {', '.join(sorted(known)[:20]) or 'none'}",
+                         hint=f"did you mean '{near[0]}'?" if near else "git atom tree shows what is locked")  # fmt: skip
+
+
+def stand(host: Host, files: Files, *, offline: bool, consent: sets.Consent | None) -> Ground:
+    """What choosing stands on, from a directory's files."""
+    manifest = manifests.parse(files.data, files.manifest)
+    return Ground(host, _repo(host, files.folder), files.folder, files.data, manifest, files.old, offline, consent)
+
+
+def work_out(ground: Ground, files: Files) -> Made:
+    """The lock that a manifest comes to, nothing written. What was worked out before and cannot be otherwise is not worked out again."""
+    if files.before is not None and _unchanged(ground, files):
+        return Made(files.before, files.old, (), False)
+    from git_atom.app import choosing
+
+    if ground.manifest.pins:
+        raise sourcing.not_yet(
+            f"[pins.{ground.manifest.pins[0].name}]", ground.where("pins", ground.manifest.pins[0].name)
+        )
     subs = sourcing.subs(ground)
     chosen = choosing.choose(ground)
     fetches = sourcing.fetches(ground)
-    made = Lock(chosen.sets, chosen.deps, chosen.atoms, (), subs, fetches, sourcing.toolchains(ground))
-    text = locks.format(made)
-    made = locks.parse(text, shown)
-    changes = tuple(differences(old, made))
-    if text == before:
-        return Locked(shown, False, (), made)
-    if locked:
-        raise NegativeError("ATOM-8044", f"'{shown}' would change", note="\n".join(str(c) for c in changes[:20]) or "it is not there yet",
-                            hint=f"git atom lock {'' if folder == '.' else folder}".rstrip())  # fmt: skip
-    if not dry_run:
-        workdir.write(os.path.join(place, locks.FILE), text)
-    return Locked(shown, True, changes, made)
+    lock = Lock(chosen.sets, chosen.deps, chosen.atoms, (), subs, fetches, sourcing.toolchains(ground))
+    text = locks.format(lock)
+    lock = locks.parse(text, files.lock)
+    if not chosen.spoken_of:
+        memo.put(_memo(ground, lock, text), b"")
+    return Made(text, lock, tuple(differences(files.old, lock)), text != files.before)
+
+
+def _memo(ground: Ground, lock: Lock, text: bytes) -> str:
+    """Where it is noted that a text is what a manifest comes to, as long as the store knows nothing newer of the sets in it."""
+    heads = stock.heads(ground.host, [s.anchor for s in lock.sets])
+    told = "\0".join(["1", of_bytes(ground.data), of_bytes(text), *(f"{a} {heads[a]}" for a in sorted(heads))])
+    return os.path.join(ground.host.cache, "locked", of_bytes(told.encode()).hex)
+
+
+def _unchanged(ground: Ground, files: Files) -> bool:
+    """Whether the lock is what it would be if worked out again: noted so before, and nothing of the work tree has moved since."""
+    if ground.anew or ground.free or disagreements(ground.manifest, ground.old) or ground.manifest.pins:
+        return False
+    if ground.old.toolchains and not any(t.platform == sourcing.platform() for t in ground.old.toolchains):
+        return False
+    if memo.get(_memo(ground, ground.old, files.before or b"")) is None:
+        return False
+    if tuple(sorted(sourcing.subs(ground))) != ground.old.subs:
+        return False
+    for dep in ground.manifest.deps:
+        atom = next((ground.old.atom(d.atom) for d in ground.old.deps if d.key == dep.name), None)
+        if dep.path and (
+            atom is None or here(ground, dep.path, ground.where("deps", dep.name, "path")).tree != atom.tree
+        ):
+            return False
+    return True
+
+
+def _done(host: Host, files: Files, made: Made, dry_run: bool) -> Locked:
+    if made.changed and not dry_run:
+        workdir.write(os.path.join(files.folder, locks.FILE), made.text)
+    return Locked(files.lock, made.changed, made.changes, made.lock)
 
 
 def _repo(host: Host, folder: str) -> Repo | None:
@@ -91,13 +200,17 @@ def _repo(host: Host, folder: str) -> Repo | None:
         return None
 
 
-def _held(shown: str, before: bytes | None, manifest: manifests.Manifest, old: Lock) -> Locked:
-    problems = disagreements(manifest, old) if before is not None else ["it is not there"]
+def _held(files: Files) -> Locked:
+    manifest = manifests.parse(files.data, files.manifest)
+    problems = disagreements(manifest, files.old) if files.before is not None else ["it is not there"]
     if problems:
         raise NegativeError(
-            "ATOM-8045", f"'{shown}' does not fit its manifest", note="\n".join(problems[:20]), hint="git atom lock"
+            "ATOM-8045",
+            f"'{files.lock}' does not fit its manifest",
+            note="\n".join(problems[:20]),
+            hint="git atom lock",
         )
-    return Locked(shown, False, (), old)
+    return Locked(files.lock, False, (), files.old)
 
 
 def differences(old: Lock, new: Lock) -> list[Change]:

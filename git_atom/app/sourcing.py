@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from git_atom.app.choosing import Ground, inside
+from git_atom.app.ground import Ground, inside
 from git_atom.atom.agreement import keeps_toolchain
 from git_atom.core.lock import Fetch, LockedPackage, LockedSub, LockedToolchain
 from git_atom.core.manifest import Src
@@ -41,7 +41,7 @@ def fetches(ground: Ground) -> tuple[Fetch, ...]:
 
 
 def _by_url(ground: Ground, src: Src) -> Fetch:
-    kept = next((f for f in ground.old.fetches if (f.name, f.url) == (src.name, src.url)), None)
+    kept = next((f for f in ground.kept.fetches if (f.name, f.url) == (src.name, src.url)), None)
     if kept is not None:
         return kept
     host = ground.host
@@ -52,8 +52,8 @@ def _by_url(ground: Ground, src: Src) -> Fetch:
 def _by_package(ground: Ground, src: Src) -> list[Fetch]:
     host, toolchain = ground.host, ground.manifest.toolchain
     suite = toolchain.suite if toolchain else ""
-    kept = [f for f in ground.old.fetches if f.name == src.name and f.package == src.debian]
-    if kept and all(t.suite == suite for t in ground.old.toolchains):
+    kept = [f for f in ground.kept.fetches if f.name == src.name and f.package == src.debian]
+    if kept and all(t.suite == suite for t in ground.kept.toolchains):
         return kept
     if ground.offline:
         raise UnavailableError("ATOM-5020", f"source package '{src.debian}' is not locked, and the network may not be used",
@@ -120,7 +120,7 @@ def toolchains(ground: Ground) -> tuple[LockedToolchain, ...]:
         return ()
     if wanted.environment:
         raise not_yet("a toolchain that is an environment atom", ground.where("toolchain", "environment"))
-    kept = [t for t in ground.old.toolchains if keeps_toolchain(wanted, t)]
+    kept = [t for t in ground.kept.toolchains if keeps_toolchain(wanted, t)]
     here = platform()
     if any(t.platform == here for t in kept):
         return tuple(kept)

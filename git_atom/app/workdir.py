@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from git_atom.core import lock as locks
 from git_atom.core import manifest as manifests
@@ -35,6 +36,40 @@ def lock_at(folder: str, shown: str) -> tuple[bytes | None, Lock]:
 
 def write(path: str, data: bytes) -> None:
     """Put a file in place whole: written beside, synced, renamed; the permissions of an old one are kept."""
+    write_all([(path, data)])
+
+
+def write_all(files: Sequence[tuple[str, bytes]]) -> None:
+    """Put several files in place, each whole. All are on the disk before the first is renamed, so what can fail fails before.
+
+    Renaming goes on when it is interrupted. Who is killed between two renames leaves the first ones new: give the file that a person
+    means (the manifest) first and what follows from it (the lock) after, then the same command, or git atom lock, finishes the work.
+    """
+    ready: list[tuple[str, str]] = []
+    try:
+        for path, data in files:
+            ready.append((_beside(path, data), path))
+        _rename(ready)
+    finally:
+        for temporary, _ in ready:
+            if os.path.lexists(temporary):
+                os.unlink(temporary)
+
+
+def _rename(ready: Sequence[tuple[str, str]]) -> None:
+    done = 0
+    try:
+        for temporary, path in ready:
+            os.replace(temporary, path)
+            done += 1
+    except KeyboardInterrupt:
+        for temporary, path in ready[done:]:
+            if os.path.lexists(temporary):
+                os.replace(temporary, path)
+        raise
+
+
+def _beside(path: str, data: bytes) -> str:
     import tempfile
 
     with tempfile.NamedTemporaryFile(dir=os.path.dirname(path), prefix=".atom-", delete=False) as file:
@@ -43,7 +78,7 @@ def write(path: str, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
             os.chmod(file.name, os.stat(path).st_mode & 0o777 if os.path.exists(path) else 0o644)
-            os.replace(file.name, path)
         except BaseException:
             os.unlink(file.name)
             raise
+    return file.name

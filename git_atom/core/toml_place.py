@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from git_atom.errors import MalformedError
 
@@ -74,6 +75,33 @@ def places(text: str) -> dict[Path, Place]:
     return out
 
 
+class Span(NamedTuple):
+    """The lines (from 1) of one `[table]` or `[[table]]`: its header and all keys under it, without what follows the last of them."""
+
+    path: Path
+    first: int
+    last: int
+
+
+def spans(text: str) -> list[Span]:
+    """Every table with a header, in the order of a text that tomllib accepts. Comments and blank lines between two belong to neither."""
+    out: list[Span] = []
+    counts: dict[Path, int] = {}
+    places_: dict[Path, Place] = {}
+    tokens = _Tokens(text)
+    while True:
+        end = tokens.end
+        token = tokens.next(skip_lines=True)
+        if out:
+            out[-1] = out[-1]._replace(last=end)
+        if token is None:
+            return out
+        if token[0] == "[":
+            out.append(Span(_header(tokens, places_, counts), token[1][0], token[1][0]))
+        else:
+            _pair(tokens, token, (), places_)
+
+
 def _place(text: str, at: int) -> Place:
     line = text.count("\n", 0, at)
     return line + 1, at - (text.rfind("\n", 0, at) + 1) + 1
@@ -85,6 +113,7 @@ class _Tokens:
     def __init__(self, text: str) -> None:
         self._items = self._scan(text)
         self._back: list[tuple[str, Place]] = []
+        self.end = 1  # the line on which the last token read ends, line ends apart
 
     @staticmethod
     def _scan(text: str) -> Iterator[tuple[str, Place]]:
@@ -99,6 +128,8 @@ class _Tokens:
     def next(self, skip_lines: bool = False) -> tuple[str, Place] | None:
         while True:
             token = self._back.pop() if self._back else next(self._items, None)
+            if token is not None and token[0] != "\n":
+                self.end = token[1][0] + token[0].count("\n")
             if token is None or not skip_lines or token[0] != "\n":
                 return token
 

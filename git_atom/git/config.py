@@ -85,6 +85,23 @@ def remove_user(key: str, value: str, environ: Mapping[str, str]) -> bool:
     return done.status == 0
 
 
+def in_scope(repo: HasEnv | None, key: str, environ: Mapping[str, str]) -> list[str]:
+    """Every value of a key in a repository's own file, or with None in the user's."""
+    scope, env = _scope(repo, environ)
+    return _values(proc.run(["git", "config", "-z", scope, "--get-all", key], env=env).out)
+
+
+def set_in(repo: HasEnv | None, key: str, value: str, environ: Mapping[str, str]) -> None:
+    """Give a key one value in a repository's own file, or with None in the user's; raises CannotError ATOM-2002."""
+    scope, env = _scope(repo, environ)
+    proc.check(["git", "config", scope, "--replace-all", key, value], env=env)
+    _ours.cache_clear()
+
+
+def _scope(repo: HasEnv | None, environ: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
+    return ("--local", repo.env) if repo else ("--global", environ)
+
+
 def identity(repo: HasEnv) -> str:
     """Who commits, as git would write it now: `Name <email> seconds zone`; raises CannotError ATOM-2014 when git cannot say."""
     done = proc.run(["git", "var", "GIT_COMMITTER_IDENT"], env=repo.env)

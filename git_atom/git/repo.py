@@ -278,3 +278,9 @@ def _make_store(path: str, host: Host) -> None:
     finally:
         leftovers.remove(made)
         os.close(lock)
+
+
+def path_of(repo: Repo, name: str) -> str:
+    """Where a file of the repository's own lies, such as `info/attributes`: absolute, linked work trees thought of (git-rev-parse(1))."""
+    out = proc.check(["git", "rev-parse", "--git-path", name], env=repo.env, cwd=repo.git_dir)
+    return os.path.normpath(os.path.join(repo.git_dir, os.fsdecode(out).rstrip("\n")))

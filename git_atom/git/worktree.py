@@ -123,3 +123,12 @@ def tree_id(files: list[Leaf], fmt: str) -> Oid:
             entries.append((leaf.mode, name, leaf.oid))
     entries += [(MODE_TREE, name, tree_id(inside, fmt)) for name, inside in groups.items()]
     return oid_of("tree", encode_tree(entries), fmt)
+
+
+def named(repo: Repo, name: str) -> list[str]:
+    """The paths (relative to the work tree, in order) of files of one name that are tracked or could be; [] without a work tree."""
+    if repo.work_tree is None:
+        return []
+    argv = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--full-name", "--"]
+    out = proc.check([*argv, f":(top,glob)**/{name}"], env=repo.env, cwd=repo.work_tree)
+    return sorted({os.fsdecode(path) for path in out.split(b"\0") if path})

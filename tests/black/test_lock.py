@@ -130,6 +130,9 @@ def test_path_dependency_mistakes(project: Path, run: Run) -> None:
     run("git", "atom", "lock", "b", cwd=project)
     run("git", "atom", "lock", "a", cwd=project)
     atom(project / "b", "b", more='[deps.a]\npath = "../a"\n')
+    done = run("git", "atom", "lock", "b", cwd=project, status=128)
+    assert "ATOM-8701" in done.stderr and "b -> a -> b" in done.stderr
+    atom(project / "b", "b", more='[deps.a]\npath = "../b"\n')
     assert "ATOM-8046" in run("git", "atom", "lock", "b", cwd=project, status=128).stderr
     atom(project / "a", "a", more='[deps.b]\npath = "../../elsewhere"\n')
     assert "ATOM-8043" in run("git", "atom", "lock", "a", cwd=project, status=128).stderr
@@ -191,19 +194,30 @@ def test_closure_of_published_locks(home: Path, run: Run, project: Path, publish
     need = f'[deps.base]\nurl = "{base}"\nversion = "^1"\n'
     one = published("one", ("one", "1.0.0", need), lock=True)
     published("base", ("base", "1.1.0", ""))
-    # what `one` is locked to wins over the newest, for the requirement allows it
+    # what `one` was locked to binds nobody else: its manifest says ^1, and the newest of that is chosen
     atom(project, "app", more=need + f'[deps.one]\nurl = "{one}"\n')
     run("git", "atom", "lock", cwd=project)
     text = (project / "atom.lock").read_text()
-    assert text.count('name = "base"') == 1 and 'version = "1.0.0"' in text and "1.1.0" not in text
-    # two that disagree are told as two chains
+    assert text.count('name = "base"') == 1 and 'version = "1.1.0"' in text
+    # two whose own locks differ are had together
     two = published("two", ("two", "1.0.0", need), lock=True)
     atom(project, "app", more=f'[deps.one]\nurl = "{one}"\n[deps.two]\nurl = "{two}"\n')
     (project / "atom.lock").unlink()
+    run("git", "atom", "lock", cwd=project)
+    assert (project / "atom.lock").read_text().count("[[atoms]]") == 3
+    (project / "atom.lock").unlink()
+    # two whose manifests cannot agree are told as two chains, with a way out that holds
+    published("base", ("base", "2.0.0", ""))
+    three = published("three", ("three", "1.0.0", need.replace("^1", "^2")), lock=True)
+    published("three", ("three", "0.9.0", need))
+    atom(project, "app", more=f'[deps.one]\nurl = "{one}"\n[deps.three]\nurl = "{three}"\nversion = "^1"\n')
     done = run("git", "atom", "lock", cwd=project, status=3)
-    assert "ATOM-8041" in done.stderr and "one 1.0.0 is locked to base 1.0.0" in done.stderr
-    assert "two 1.0.0 is locked to base 1.1.0" in done.stderr and "atom.toml:4" in done.stderr
+    assert "ATOM-8041" in done.stderr and "atom.toml:4: app requires one *" in done.stderr
+    assert "one 1.0.0 requires base ^1" in done.stderr and "three 1.0.0 requires base ^2" in done.stderr
     assert not (project / "atom.lock").exists()
+    way = next(line for line in done.stderr.splitlines() if "three@^0.9.0" in line).removeprefix("hint: ")
+    run("sh", "-c", way, cwd=project)
+    assert 'version = "0.9.0"' in (project / "atom.lock").read_text()
 
 
 def test_siblings_of_a_published_atom(home: Path, run: Run, project: Path, published: Callable[..., str]) -> None:

@@ -2,6 +2,13 @@
 
 from git_atom.cli.spec import Arg, Command, Opt, Tool
 
+_OWNING = (
+    Opt(("--push",), "send the log to a remote when it is recorded", "value", "<remote>"),
+    Opt(("--proposal",), "file for what still lacks signatures", "value", "<file>", complete="file"),
+)
+_KEY = Arg("key", "a public key: its file, its line in quotes, or where it is known its fingerprint", "", "file")
+_REASON = Opt(("--reason",), "why, for people to read; needed", "value", "<text>")
+
 COMMANDS: tuple[Command, ...] = (
     Command("init", "join the set that the remote has, or found one"),
     Command(
@@ -31,6 +38,79 @@ COMMANDS: tuple[Command, ...] = (
         ),
         writes=True,
     ),
+    Command(
+        "add",
+        "make atoms dependencies, and lock",
+        (Arg("uri", "[source::]name[@requirement]", "+", "atom"),),
+        (
+            Opt(
+                ("--for",),
+                "what it is needed for; may be given more than once, default build and run",
+                "list",
+                "<use>",
+                ("build", "test", "run"),
+            ),
+            Opt(("--offline",), "use no network"),
+        ),
+        writes=True,
+    ),
+    Command(
+        "remove",
+        "take dependencies out of the manifest, and lock",
+        (Arg("name", "key of a dependency", "+"),),
+        (Opt(("--offline",), "use no network"),),
+        writes=True,
+    ),
+    Command(
+        "update",
+        "choose anew what is locked",
+        (Arg("name", "an atom or source of the lock, or 'toolchain'; everything when none is named", "*"),),
+        (Opt(("--offline",), "use no network"),),
+        writes=True,
+    ),
+    Command(
+        "tree",
+        "show the locked graph",
+        (Arg("name", "begin at these atoms; the atom at hand when none is named", "*"),),
+        (Opt(("-i", "--invert"), "from the named atoms, or those that need no other, up to what needs them"),),
+        lists=True,
+    ),
+    Command(
+        "why",
+        "show why an atom is locked",
+        (Arg("name", "an atom of the lock"),),
+        (Opt(("--all",), "every path, not only a shortest one"),),
+        lists=True,
+    ),
+    Command(
+        "outdated",
+        "show what is locked and could be newer",
+        (),
+        (Opt(("--offline",), "use what the store knows"),),
+        lists=True,
+    ),
+    Command(
+        "driver install",
+        "let git merge and show locks record by record",
+        (),
+        (Opt(("--global",), "in all of your repositories, not only this one"),),
+        writes=True,
+    ),
+    Command(
+        "driver merge",
+        "merge three versions of a lock, as git asks its merge drivers",
+        (
+            Arg("base", "what both came from", "", "file"),
+            Arg("ours", "our version; the outcome is written there", "", "file"),
+            Arg("theirs", "their version", "", "file"),
+            Arg("path", "the lock's path, for messages", "?", "file"),
+        ),
+    ),
+    Command(
+        "driver textconv",
+        "print a lock one thing a line, as git diff compares it",
+        (Arg("file", "a lock", "", "file"),),
+    ),
     Command("uri", "parse a URI and expand its aliases", (Arg("uri", "[source::]name[@requirement]"),)),
     Command(
         "publish",
@@ -38,6 +118,12 @@ COMMANDS: tuple[Command, ...] = (
         (Arg("dir", "directories of atoms; the current one when none is named", "*", "dir"),),
         (
             Opt(("--all",), "every atom of the revision"),
+            Opt(
+                ("--changed-since",),
+                "every atom whose directory differs from what it was in this one",
+                "value",
+                "<rev>",
+            ),
             Opt(("--rev",), "publish from this revision instead of HEAD", "value", "<rev>"),
             Opt(("--push",), "send objects, tags and log to a remote in one atomic push", "value", "<remote>"),
         ),
@@ -83,10 +169,74 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "log", "show the log of a set", (Arg("source", "URL or path of a set that is in the store", "?"),), lists=True
     ),
+    Command(
+        "claim",
+        "claim a name for keys, or hand it on",
+        (Arg("name", "name of an atom"),),
+        (
+            Opt(
+                ("--key",),
+                "who may publish under it; more than one may be given, default your own key",
+                "list",
+                "<key>",
+            ),
+            Opt(("--threshold",), "how many of them hand the name on or retract", "int", "<n>"),
+            *_OWNING,
+        ),
+        writes=True,
+    ),
+    Command("charter", "show who owns the set", module="charter_show"),
+    Command("charter show", "show who owns the set"),
+    Command("charter add-owner", "add an owner to the set", (_KEY,), _OWNING, writes=True),
+    Command("charter remove-owner", "remove an owner from the set", (_KEY,), _OWNING, writes=True),
+    Command(
+        "charter threshold",
+        "change how many owners must sign",
+        (Arg("number", "how many distinct owners speak for the set"),),
+        _OWNING,
+        writes=True,
+    ),
+    Command("charter revoke", "let a key sign nothing of the set any more", (_KEY,), (_REASON, *_OWNING), writes=True),
+    Command(
+        "charter sign",
+        "sign a proposal, and record it when there are enough signatures",
+        (Arg("file", "the proposal", "", "file"),),
+        _OWNING,
+        writes=True,
+    ),
+    Command(
+        "retract",
+        "say that a published version should not be chosen any more",
+        (Arg("atom", "name@=version, of this set", "", "atom"),),
+        (_REASON, *_OWNING),
+        writes=True,
+    ),
+    Command(
+        "hooks install",
+        "install git's hooks beside what is there",
+        opts=(
+            Opt(("--server",), "the hook that judges pushes; what a bare repository gets without an option"),
+            Opt(("--client",), "the hook that judges fetches and local changes; what any other repository gets"),
+        ),
+        writes=True,
+    ),
+    Command(
+        "hooks run",
+        "judge what git hands to a hook; called by the hooks themselves",
+        (
+            Arg("hook", "pre-receive or reference-transaction"),
+            Arg("state", "what git calls reference-transaction with", "?"),
+        ),
+    ),
     Command("trust", "list the sets you trust", module="trust_list", lists=True),
     Command("trust list", "list the sets you trust", lists=True),
     Command("trust add", "trust a set from now on", (Arg("anchor", "the set's anchor, blake3:<hex>"),), writes=True),
     Command("trust remove", "trust a set no more", (Arg("anchor", "the set's anchor, blake3:<hex>"),), writes=True),
+    Command(
+        "trust explain",
+        "say step by step why an atom is accepted or not",
+        (Arg("atom", "[source::]name[@requirement], of those that are here", "", "atom"),),
+    ),
 )
 
 TOOL = Tool("atom", "publish, find, verify and fetch signed source packages kept in git", COMMANDS)

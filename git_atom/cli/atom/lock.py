@@ -1,12 +1,11 @@
-"""`git atom lock`."""
+"""`git atom lock`, and how its outcome is told."""
 
 from __future__ import annotations
 
 from git_atom.app.intent import Locked, lock
+from git_atom.cli.atom import summary
 from git_atom.cli.atom.consent import consent
 from git_atom.cli.parser import Ask
-
-_COLOURS = {"+": "32", "-": "31", "~": "33"}
 
 
 def run(ask: Ask) -> int:
@@ -15,20 +14,20 @@ def run(ask: Ask) -> int:
         ask.host, ask["dir"] or ".", locked=ask["locked"], frozen=ask["frozen"], offline=ask["offline"] or ask["frozen"],
         dry_run=ask["dry_run"], consent=consent(ask),
     )  # fmt: skip
+    return told(ask, done)
+
+
+def told(ask: Ask, done: Locked) -> int:
+    """Say what became of a lock; its path is the output."""
     if ask.out.json:
         changes = [change._asdict() for change in done.changes]
         value = {"path": done.path, "changed": done.written, "dry-run": ask["dry_run"], "changes": changes}
         ask.out.document("git-atom-lock/1", value)
         return 0
-    _tell(ask, done)
+    if done.written:
+        ask.out.say(f"{'would write' if ask['dry_run'] else 'wrote'} '{done.path}'")
+        summary.tell(ask, done.changes)
+    else:
+        ask.out.say(f"'{done.path}' is up to date")
     ask.out.line(done.path)
     return 0
-
-
-def _tell(ask: Ask, done: Locked) -> None:
-    if not done.written:
-        ask.out.say(f"'{done.path}' is up to date")
-        return
-    ask.out.say(f"{'would write' if ask['dry_run'] else 'wrote'} '{done.path}'")
-    for change in done.changes:
-        ask.out.say(f"  {change}", colour=_COLOURS[str(change)[0]])

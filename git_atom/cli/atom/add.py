@@ -1,0 +1,38 @@
+"""`git atom add`, and how an edited manifest is told."""
+
+from __future__ import annotations
+
+from git_atom.app.editing import Edited, add
+from git_atom.cli.atom import summary
+from git_atom.cli.atom.consent import consent
+from git_atom.cli.parser import Ask
+
+
+def run(ask: Ask) -> int:
+    """Add dependencies to the manifest and lock; a summary is talk, the paths of both files are the output."""
+    done = add(
+        ask.host, ask["uri"], uses=ask["for"], offline=ask["offline"], dry_run=ask["dry_run"], consent=consent(ask)
+    )
+    return told(ask, done)
+
+
+def told(ask: Ask, done: Edited) -> int:
+    """Say what became of manifest and lock; their paths are the output."""
+    dry = ask["dry_run"]
+    if ask.out.json:
+        changes = [change._asdict() for change in done.changes]
+        value = {"manifest": done.manifest, "lock": done.lock, "changed": done.written, "dry-run": dry}
+        ask.out.document("git-atom-edit/1", value | {"edits": list(done.edits), "changes": changes})
+        return 0
+    word = "would write" if dry else "wrote"
+    if done.edits:
+        ask.out.say(f"{word} '{done.manifest}'")
+        summary.tell(ask, done.edits)
+    if done.changes:
+        ask.out.say(f"{word} '{done.lock}'")
+        summary.tell(ask, done.changes)
+    if not done.written:
+        ask.out.say("it is so already, nothing was changed")
+    ask.out.line(done.manifest)
+    ask.out.line(done.lock)
+    return 0
