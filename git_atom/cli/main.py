@@ -13,22 +13,51 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from git_atom.cli.spec import Command, Tool
 
+_AGAIN = 1.0  # seconds after which another Ctrl-C is one more
 _NO_READER = 141  # 128 + SIGPIPE: what a shell shows for a git command whose reader went away
 
 
 def git_atom() -> int:
     """Run `git atom`."""
-    return main("atom", sys.argv[1:])
+    return _from_shell("atom")
 
 
 def git_compose() -> int:
     """Run `git compose`."""
-    return main("compose", sys.argv[1:])
+    return _from_shell("compose")
 
 
 def git_build() -> int:
     """Run `git build`."""
-    return main("build", sys.argv[1:])
+    return _from_shell("build")
+
+
+def _from_shell(tool_name: str) -> int:
+    try:
+        _answer_once()
+    except KeyboardInterrupt:
+        return 130
+    return main(tool_name, sys.argv[1:])
+
+
+def _answer_once() -> None:
+    """Let the Ctrl-C that git passes on to us, which the terminal has sent us already, not stop us from cleaning up after the first."""
+    if TYPE_CHECKING:
+        import signal
+    else:
+        import _signal as signal  # the same without enum, which takes longer to import than all of ours
+    from time import monotonic
+
+    last = float("-inf")
+
+    def interrupted(number: int, frame: object) -> None:
+        nonlocal last
+        earlier, last = last, monotonic()
+        if last - earlier > _AGAIN:
+            raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupted)
 
 
 def main(tool_name: str, argv: list[str]) -> int:

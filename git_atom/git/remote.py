@@ -7,7 +7,6 @@ its packs move over, and only after that may refs name it.
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -15,12 +14,11 @@ from typing import NamedTuple
 from git_atom.core import uri
 from git_atom.core.digest import Oid
 from git_atom.errors import RefusedError, UnavailableError
-from git_atom.git import config, proc
+from git_atom.git import config, leftovers, proc
 from git_atom.git.refs import listing
 from git_atom.git.repo import Repo
 
 PROTOCOLS = "file:git:http:https:ssh"
-_STALE = 24 * 3600  # seconds after which a quarantine is that of a process that died
 
 
 class Update(NamedTuple):
@@ -65,9 +63,13 @@ class Incoming:
         self._target = repo
         parent = os.path.join(repo.git_dir, "incoming")
         os.makedirs(parent, exist_ok=True)
-        _sweep(parent)
+        leftovers.sweep(parent)
         self._path = os.path.join(parent, f"{os.getpid()}-{time.monotonic_ns()}")
-        self.repo = self._make(repo)
+        try:
+            self.repo = self._make(repo)
+        except BaseException:  # Ctrl-C while the system made it
+            self.__exit__()
+            raise
 
     def _make(self, repo: Repo) -> Repo:
         objects = os.path.join(self._path, "objects")
@@ -93,7 +95,11 @@ class Incoming:
         return self
 
     def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self._path, ignore_errors=True)
+        for _attempt in range(40):  # on Ctrl-C a git below ours may still be writing for a moment
+            leftovers.remove(self._path)
+            if not os.path.lexists(self._path):
+                break
+            time.sleep(0.05)
 
     def fetch(self, source: str, wanted: Mapping[str, str], *, missing_ok: bool = True) -> dict[str, Oid]:
         """Fetch refs (remote name -> name in quarantine) and what they reach; returns what was there, by remote name.
@@ -123,17 +129,6 @@ class Incoming:
             with open(os.path.join(source, name), "rb") as file:
                 os.fsync(file.fileno())
             os.rename(os.path.join(source, name), os.path.join(target, name))
-
-
-def _sweep(parent: str) -> None:
-    """Remove quarantines of processes that died long ago."""
-    for name in os.listdir(parent):
-        path = os.path.join(parent, name)
-        try:
-            if os.stat(path).st_mtime < time.time() - _STALE:
-                shutil.rmtree(path, ignore_errors=True)
-        except FileNotFoundError:
-            continue
 
 
 def unreachable(source: str, words: bytes) -> UnavailableError:

@@ -28,10 +28,19 @@ class Shared(NamedTuple):
     """A home with cache, data, key and a project whose atom `tiny` is locked, published, pushed to server.git and built; and what came of it."""
 
     home: Path
-    anchor: str
-    root: str
-    output: str
-    view: str
+    told: dict[str, str]  # what `tell` gives
+
+    @property
+    def anchor(self) -> str:
+        return self.told["anchor"]
+
+    @property
+    def output(self) -> str:
+        return self.told["output"]
+
+    @property
+    def view(self) -> str:
+        return self.told["view"]
 
 
 class Scene:
@@ -76,7 +85,7 @@ class Scene:
         }
 
     def leftovers(self) -> list[str]:
-        return oracle.leftovers(self.cache, self.data, self.project, self.server)
+        return oracle.leftovers(self.cache, self.data, self.project)
 
     def reset(self, *names: str) -> None:
         """Put parts of the home (relative paths) back to what the shared home holds."""
@@ -108,7 +117,8 @@ def surroundings(home: Path, path: str = "") -> dict[str, str]:
 
 def settle(home: Path, run: Callable[..., Any]) -> None:
     """Identity and key of someone new."""
-    (home / ".gitconfig").write_text("[user]\n\tname = T\n\temail = t@example.org\n[init]\n\tdefaultBranch = main\n")
+    for key, value in (("user.name", "T"), ("user.email", "t@example.org"), ("init.defaultBranch", "main")):
+        run("git", "config", "--global", key, value, cwd=home)
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", home / "key", cwd=home)
     run("git", "config", "--global", "gpg.format", "ssh", cwd=home)
     run("git", "config", "--global", "user.signingKey", "~/key.pub", cwd=home)
@@ -137,6 +147,9 @@ def tell(scene: Scene) -> dict[str, str]:
     scene.run("git", "init", "-q", "--bare", scene.server, cwd=scene.home)
     scene.run("git", "remote", "add", "origin", scene.server)
     write_tiny(project / "tiny")
+    owner = scene.home.stat()
+    for path in (project / "tiny", *(project / "tiny").iterdir()):
+        os.chown(path, owner.st_uid, owner.st_gid)
     world = scene.document("git", "compose", "import", "debian", *PACKAGES, "--as", "toolchain")
     scene.run("git", "atom", "lock", "tiny")
     scene.run("git", "add", ".")
@@ -167,11 +180,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not told.exists():
             home.mkdir()
-            scene = Scene(home, Shared(home, "", "", "", ""))
+            scene = Scene(home, Shared(home, {}))
             settle(home, scene.run)
             told.write_text(json.dumps(tell(scene)))
-    known = json.loads(told.read_text())
-    return Shared(home, known["anchor"], known["root"], known["output"], known["view"])
+    return Shared(home, json.loads(told.read_text()))
 
 
 @pytest.fixture

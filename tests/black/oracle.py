@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ _ERROR = re.compile(r"error\[(ATOM-\d{4})\]: (.+)")
 _PART = re.compile(r"(  --> |note: |hint: ).+")
 # names that only temporaries have
 _TEMPORARY = re.compile(
-    r"tmp_.*|\.part-.*|build-.*|\.new-.*|\.store-.*|stubs-.*|doctor-.*|.*\.lock|.*\.(new|old)|.*\.\d{2,7}|\.?.*-?\d+-\d{9,}"
+    r"tmp_.*|\.part-.*|build-.*|\.new-.*|\.store-.*|stubs-.*|doctor-.*|.*\.lock|.*\.(new|old)|[0-9a-f][0-9a-f_-]{9,}\.\d+|\.?.*-?\d+-\d{9,}"
 )
 _KEPT_LOCKS = {"atoms-publish.lock", "atom.lock"}
 
@@ -44,7 +45,7 @@ def message(text: str, code: str, *words: str) -> None:
         if match:
             found.append(match[1])
             assert not match[2].endswith("."), f"a full stop in {line!r}"
-            assert match[2][0] in "'\"0123456789" or match[2][0].islower(), f"upper case in {line!r}"
+            assert match[2][0] in "'\"[0123456789" or match[2][0].islower(), f"upper case in {line!r}"
         else:
             assert _PART.fullmatch(line), f"{line!r} is no part of a message in {text!r}"
     assert code in found, f"{code} is not in {text!r}"
@@ -165,6 +166,7 @@ def struck(argv: Sequence[str | Path], after: float | None, number: int, *, cwd:
     child = subprocess.Popen(
         [str(a) for a in argv], cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, errors="backslashreplace", process_group=0,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a test run in the background ignores it
     )  # fmt: skip
     try:
         out, err = child.communicate(timeout=after if after is not None else 300)
@@ -195,8 +197,17 @@ def twin(source: Path, target: Path) -> Path:
     return target
 
 
-def aged(paths: Iterable[str], seconds: int = 7 * 24 * 3600) -> None:
-    """Make temporaries look as if their process had died long ago."""
-    for path in paths:
-        then = time.time() - seconds
-        os.utime(path, (then, then), follow_symlinks=False)
+def ours(paths: Iterable[str]) -> list[str]:
+    """Those of the temporaries that are not git's: an interrupted git leaves packs behind, which a later run of ours sweeps up."""
+    return [
+        path for path in paths if not re.fullmatch(r"tmp_(pack|idx|rev|obj)_[A-Za-z0-9]{6}", os.path.basename(path))
+    ]
+
+
+def later(argv: Sequence[str]) -> list[str]:
+    """A command of ours as it would run when everything there is has grown old."""
+    code = (
+        "import sys; from git_atom.git import leftovers; leftovers.sweep.__defaults__ = ('.*', -1.0);"
+        "from git_atom.cli.main import main; sys.exit(main(sys.argv[1], sys.argv[2:]))"
+    )
+    return [sys.executable, "-c", code, *argv[1:]]
