@@ -20,6 +20,9 @@ _RELATION = re.compile(
     rf"({_NAME})(?::([a-z0-9-]+))?\s*(?:\(\s*(<<|<=|=|>=|>>|<|>)\s*([^()\s]+)\s*\))?\s*(?:\[([^][]*)\])?\s*((?:<[^<>]*>\s*)*)",
     re.ASCII,
 )
+_PLAIN = re.compile(_NAME, re.ASCII)
+_ODD = re.compile(r"[()\s]")
+_OPERATORS = frozenset({"<<", "<=", "=", ">=", ">>"})
 _OLD = {"<": "<=", ">": ">="}  # Policy 7.1: deprecated forms
 _PACKAGE = re.compile(rb"\nPackage: (.*)")
 _PROVIDES = re.compile(rb"\nProvides: (.*(?:\n[ \t].*)*)")
@@ -47,7 +50,9 @@ class Relation(NamedTuple):
 
 def parse_alternatives(text: str) -> tuple[Relation, ...]:
     """`a (>= 1) | b:any` as relations. Raises MalformedError (ATOM-1050). Architecture lists and build profiles do not occur in an index."""
-    return tuple(_relation(part.strip()) for part in text.split("|"))
+    if "|" in text:
+        return tuple(_relation(part.strip()) for part in text.split("|"))
+    return (_relation(text.strip()),)
 
 
 def parse_relations(text: str) -> tuple[tuple[Relation, ...], ...]:
@@ -61,6 +66,18 @@ def split_relations(text: str) -> list[str]:
 
 
 def _relation(text: str) -> Relation:
+    name, bracket, rest = text.partition(" (")
+    if _PLAIN.fullmatch(name):  # the usual spelling, quickly
+        if not bracket:
+            return Relation(name)
+        op, _, version = rest.partition(" ")
+        if (
+            op in _OPERATORS
+            and version[-1:] == ")"
+            and version[:-1].isascii()
+            and not _ODD.search(version, 0, len(version) - 1)
+        ):
+            return Relation(name, "", op, version[:-1])
     match = _RELATION.fullmatch(text)
     if match is None:
         raise MalformedError("ATOM-1050", f"'{text[:200]}' is not a relationship to a Debian package")

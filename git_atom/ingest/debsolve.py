@@ -7,17 +7,14 @@ empty system nothing implies (unless asked). One architecture is looked at: an i
 
 from __future__ import annotations
 
-import json
 import mmap
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from typing import NamedTuple
 
 from git_atom.core.debindex import Index, Package, Relation, Scan, parse_alternatives, split_relations
 from git_atom.core.debversion import key, satisfies
-from git_atom.core.digest import of_bytes
 from git_atom.resolve.collector import paused
 from git_atom.resolve.problem import MUST, WISH, Bar, Candidate, Problem, Requirement, Term
 
@@ -83,14 +80,18 @@ class Debian:
 
     def near(self, name: str) -> Sequence[str]:
         """Package names like one that is not there."""
+        from difflib import get_close_matches
+
         return get_close_matches(name, [n for index in self._indexes for n in index.names()], 3, 0.8)
 
     def requirement(self, text: str, *, origin: str = "", mode: str = MUST) -> Requirement:
         """`a (>= 1) | b` as a requirement. Raises MalformedError (ATOM-1050)."""
-        relations = parse_alternatives(text.strip())
-        terms = tuple(_term(relation) for relation in relations)
-        self._relations.update(zip(terms, relations, strict=True))
-        return Requirement(terms, origin, mode=mode)
+        terms = []
+        for relation in parse_alternatives(text):
+            term = _term(relation)
+            self._relations[term] = relation
+            terms.append(term)
+        return Requirement(tuple(terms), origin, "run", mode)
 
     def essential(self) -> list[Requirement]:
         """A root for each package that every system has."""
@@ -98,7 +99,7 @@ class Debian:
         return [self.requirement(name, origin="Essential: yes") for name in sorted(names)]
 
     def _want(self, text: str) -> Requirement:
-        wanted = self._wanted[text] = self.requirement(text.strip())
+        wanted = self._wanted[text] = self.requirement(text)
         return wanted
 
     def _bar(self, word: str, text: str) -> Bar:
@@ -148,8 +149,9 @@ def _clauses(value: str) -> list[str]:
 
 
 def _term(relation: Relation) -> Term:
-    spec = f"({relation.op} {relation.version})" if relation.op else ""
-    return Term(relation.name, f":{relation.qualifier} {spec}".rstrip() if relation.qualifier else spec)
+    name, qualifier, op, version = relation
+    spec = f"({op} {version})" if op else ""
+    return Term(name, f":{qualifier} {spec}".rstrip() if qualifier else spec)
 
 
 def _provides(relation: Relation, version: str) -> bool:
@@ -200,6 +202,10 @@ def open_index(path: str, cache: str = "") -> Iterator[Index]:
 
 def _scan(data: mmap.mmap, cache: str) -> Scan | None:
     """The kept scan of an index, or a fresh one that is then kept; None (scan as usual) when the cache cannot be used."""
+    import json
+
+    from git_atom.core.digest import of_bytes
+
     kept = os.path.join(cache, f"packages-1-{of_bytes(memoryview(data)).removeprefix('blake3:')}.json")
     try:
         with open(kept, encoding="latin-1") as file:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from operator import itemgetter
 from typing import NamedTuple
@@ -133,9 +133,12 @@ class Closure:
         return [v for term in wanted.terms for v in self.named.get((scope, term.name), ()) if v not in inside]
 
 
-def asked(closure: Closure, variable: int, mode: str = MUST) -> Iterator[tuple[Requirement, Choice]]:
+def asked(closure: Closure, variable: int, mode: str = MUST) -> list[tuple[Requirement, Choice]]:
     """The requirements of one mode of a variable (or of the roots), in an order that does not depend on how they were given."""
-    return iter(sorted((pair for pair in closure.needs[variable] if pair[0].mode == mode), key=_order))
+    pairs = [pair for pair in closure.needs[variable] if pair[0].mode == mode]
+    if len(pairs) > 1:
+        pairs.sort(key=_order)
+    return pairs
 
 
 def _order(pair: tuple[Requirement, Choice]) -> tuple[tuple[Term, ...], str, str]:

@@ -7,7 +7,6 @@ and the tests' toys differ in their provider alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import NamedTuple, Protocol
 
 MUST = "must"  # one of the terms has to be there
@@ -130,4 +129,6 @@ class Catalogue:
 
     def near(self, name: str) -> Sequence[str]:
         """Names of the catalogue that look like this one."""
+        from difflib import get_close_matches
+
         return get_close_matches(name, sorted(self._named), 3, 0.7)
