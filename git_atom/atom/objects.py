@@ -9,7 +9,7 @@ from git_atom.core.digest import MODE_FILE, MODE_TREE, Digest, Oid, atom_id, of_
 from git_atom.core.statements import Charter, Claim, Entry, Release, name_folder, tag_head
 from git_atom.errors import MalformedError
 from git_atom.git.digests import TreeDigests
-from git_atom.git.objects import Objects, encode_tree, graft, write_loose
+from git_atom.git.objects import Objects, encode_tree, graft, oid_of, write_loose
 from git_atom.git.repo import Repo
 from git_atom.trust import sshsig
 from git_atom.trust.keys import Signer
@@ -63,9 +63,15 @@ def check_commit(raw: bytes, release: Release) -> Oid:
 
 def sub_commit(repo: Repo, thing: Oid, kind: str) -> Oid:
     """Write the orphan commit of a sub-atom: over its tree, or for a single file over a tree that holds it as `file`."""
-    tree = thing if kind == "tree" else write_loose(repo, "tree", encode_tree([(MODE_FILE, b"file", thing)]))
-    text = f"tree {tree}\nauthor {IDENTITY}\ncommitter {IDENTITY}\natom-format 1\n\nsub-atom {thing}\n"
-    return write_loose(repo, "commit", text.encode())
+    if kind != "tree":
+        write_loose(repo, "tree", encode_tree([(MODE_FILE, b"file", thing)]))
+    return write_loose(repo, "commit", sub_commit_bytes(thing, kind, repo.object_format))
+
+
+def sub_commit_bytes(thing: Oid, kind: str, fmt: str) -> bytes:
+    """The orphan commit of a sub-atom in a repository of this object format: the same on every machine."""
+    tree = thing if kind == "tree" else oid_of("tree", encode_tree([(MODE_FILE, b"file", thing)]), fmt)
+    return f"tree {tree}\nauthor {IDENTITY}\ncommitter {IDENTITY}\natom-format 1\n\nsub-atom {thing}\n".encode()
 
 
 def sub_content(objects: Objects, commit: Oid, thing: Oid) -> tuple[str, Oid]:
@@ -110,6 +116,25 @@ def publish(bench: Bench, log: Draft, tags: Mapping[tuple[str, str], bytes]) -> 
     """An entry that publishes versions, by the bytes of their signed tags."""
     files = {f"{name_folder(name)}/versions/{version}": tag for (name, version), tag in tags.items()}
     return _append(bench, log, "publish", list(tags), files)
+
+
+def bring(
+    bench: Bench,
+    log: Draft,
+    kind: str,
+    item: tuple[str, ...],
+    folder: str,
+    statement: bytes,
+    signatures: Mapping[str, bytes],
+) -> Draft:
+    """An entry with one statement (charter, claim, retraction, revocation) and its signatures by hex digest of their keys."""
+    files = {f"{folder}/statement": statement} | {f"{folder}/signatures/{k}": v for k, v in signatures.items()}
+    return _append(bench, log, kind, [item], files)
+
+
+def carry(bench: Bench, log: Draft, entry: Entry, files: Mapping[str, bytes]) -> Draft:
+    """An entry of another line of the log once more, with the same files, on top of this one."""
+    return _append(bench, log, entry.kind, entry.items, files)
 
 
 def _append(bench: Bench, log: Draft, kind: str, items: Sequence[tuple[str, ...]], files: Mapping[str, bytes]) -> Draft:

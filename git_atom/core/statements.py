@@ -1,4 +1,4 @@
-"""The signed texts of a set: charter, claim, release (a tag's payload) and the message of a log entry (design section 4).
+"""The signed texts of a set: charter, claim, release (a tag's payload), retraction, revocation and the message of a log entry.
 
 Each is canonical JSON that holds all its fields; readers take exactly those fields and nothing else, so a later version of a format
 has another name. Format pages: gitatom-format-log(5), gitatom-format-atom(5).
@@ -17,7 +17,9 @@ from git_atom.core.version import Version
 from git_atom.errors import MalformedError
 
 CHARTER, CLAIM, RELEASE, ENTRY = "atom-charter/1", "atom-claim/1", "atom-release/1", "atom-log/1"
+RETRACTION, REVOCATION = "atom-retraction/1", "atom-revocation/1"
 MAX_KEYS = 64
+MAX_REASON = 1000  # characters
 _NONCE = re.compile(r"[0-9a-f]{64}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 
@@ -86,6 +88,58 @@ class Claim(NamedTuple):
         if (made.seq == 0) != (made.previous is None):
             raise bad(CLAIM, "only the first claim of a name has no predecessor")
         return made
+
+
+class Retraction(NamedTuple):
+    """That a published version should not be chosen any more, and why. It stays readable and verifiable."""
+
+    anchor: Digest
+    name: str
+    reason: str  # for people; one line
+    time: str  # UTC, informational
+    tree: Digest  # of the release that is retracted
+    version: str
+
+    def encode(self) -> bytes:
+        """Canonical bytes; what is signed."""
+        return canon.encode({"format": RETRACTION} | self._asdict())
+
+    @classmethod
+    def decode(cls, data: bytes) -> Retraction:
+        """Inverse of encode; raises MalformedError ATOM-1030."""
+        row = _fields(data, RETRACTION, cls._fields)
+        return cls(
+            _must(_digest(row, "anchor"), RETRACTION),
+            check_name(_text(row, "name"), RETRACTION, exact=True),
+            check_reason(_text(row, "reason")),
+            _text(row, "time", _TIME),
+            _must(_digest(row, "tree"), RETRACTION),
+            str(Version.parse(_text(row, "version"), RETRACTION)),
+        )
+
+
+class Revocation(NamedTuple):
+    """That a key signs nothing of the set any more, whatever charter and claims say, and why. What it signed before stays."""
+
+    anchor: Digest
+    key: str  # public key as an OpenSSH line without comment
+    reason: str
+    time: str  # UTC, informational
+
+    def encode(self) -> bytes:
+        """Canonical bytes; what is signed."""
+        return canon.encode({"format": REVOCATION} | self._asdict())
+
+    @classmethod
+    def decode(cls, data: bytes) -> Revocation:
+        """Inverse of encode; raises MalformedError ATOM-1030."""
+        row = _fields(data, REVOCATION, cls._fields)
+        return cls(
+            _must(_digest(row, "anchor"), REVOCATION),
+            _keys({"key": [row["key"]]}, "key")[0],
+            check_reason(_text(row, "reason")),
+            _text(row, "time", _TIME),
+        )
 
 
 class Release(NamedTuple):
@@ -204,6 +258,24 @@ def check_directory(path: str) -> str:
     ):
         raise bad(RELEASE, f"'{path[:200]}' is not the path of a directory")
     return path
+
+
+def check_reason(text: str) -> str:
+    """A reason is one line that a person can read, at most 1000 characters. Raises MalformedError ATOM-1080."""
+    if not text.strip() or len(text) > MAX_REASON or any(ord(c) < 32 or ord(c) == 127 for c in text):
+        raise MalformedError(
+            "ATOM-1080", "a reason must be one line of text", note=f"not empty, at most {MAX_REASON} characters"
+        )
+    return text
+
+
+def form_of(data: bytes) -> str:
+    """Which statement this is, e.g. `atom-claim/1`; its other fields are as yet unread. Raises MalformedError ATOM-1030."""
+    row = canon.decode(data)
+    form = row.get("format") if isinstance(row, dict) else None
+    if not isinstance(form, str):
+        raise bad("signed", "it does not say which format it has")
+    return form
 
 
 def shard(name: str) -> str:

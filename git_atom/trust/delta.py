@@ -14,8 +14,9 @@ from git_atom.core.statements import Charter, Claim, Entry, Release, read_tag, s
 from git_atom.core.version import Version
 from git_atom.errors import RefusedError
 from git_atom.trust import sshsig
+from git_atom.trust.authority import Before, Need, Party, alive, keys, need, wrong
 from git_atom.trust.objects import verify_tag
-from git_atom.trust.publickey import PublicKey, parse
+from git_atom.trust.publickey import PublicKey
 
 
 class File(NamedTuple):
@@ -26,32 +27,15 @@ class File(NamedTuple):
     data: bytes
 
 
-class Before(NamedTuple):
-    """The state a log entry is judged by. `anchor` is None before the founding.
-
-    claim: the claim in force of a name, or None. versions: the published versions of a name. looks: skeleton of every claimed name.
-    """
-
-    anchor: Digest | None
-    charter: Charter | None
-    claim: Callable[[str], Claim | None]
-    versions: Callable[[str], frozenset[str]]
-    looks: Callable[[], Mapping[str, str]]
-
-
 class Judged(NamedTuple):
-    """What an entry brought: who may sign its commit, the charter in force after it, claimed names, released versions."""
+    """What an entry brought: who may sign its commit, the charter in force after it, claimed names, released
+    versions, hex digests of the keys it revoked."""
 
     signers: frozenset[PublicKey]
     charter: Charter
     claims: tuple[Claim, ...] = ()
     releases: tuple[Release, ...] = ()
-
-
-def wrong(entry: Entry | None, why: str) -> RefusedError:
-    """The error for an entry that breaks the rules."""
-    which = f"entry {entry.seq} ('{entry.kind}')" if entry else "an entry"
-    return RefusedError("ATOM-3010", f"{which} of the log is not valid", note=why)
+    revoked: frozenset[str] = frozenset()
 
 
 def judge(before: Before, entry: Entry, added: Sequence[File], removed: Sequence[str]) -> Judged:
@@ -82,40 +66,59 @@ def _found(before: Before, entry: Entry, added: Sequence[File]) -> Judged:
     charter = Charter.decode(statement)
     if charter.seq != 0 or of_bytes(statement) != entry.anchor or entry.items:
         raise wrong(entry, "its charter is not the one its anchor is the digest of")
-    owners = keys(charter.owners)
-    _count(entry, "charters/0", files, statement, sshsig.CHARTER, owners, charter.threshold)
-    return Judged(owners, charter)
+    owners = Party("the owners", keys(charter.owners), charter.threshold)
+    _count(entry, Need("found", (), "charters/0", sshsig.CHARTER, ((owners,),)), files, statement)
+    return Judged(owners.keys, charter)
 
 
-def _claim(before: Before, entry: Entry, added: Sequence[File]) -> Judged:
+def _statements(before: Before, entry: Entry, added: Sequence[File]) -> Judged:
+    """A charter, claims, retractions or a revocation: each a statement with its detached signatures, by the table of `authority`."""
     charter = _charter(before)
+    speakers = alive(before, charter.owners)
+    may_enter: frozenset[PublicKey] | None = None
+    items, claims, revoked = [], [], set()
+    for folder, files in sorted(_groups(entry, added).items()):
+        statement = files.pop(f"{folder}/statement", b"")
+        needed = need(before, statement)
+        if needed.kind != entry.kind or needed.folder != folder:
+            raise wrong(entry, f"the statement at '{folder}' is for another place")
+        _count(entry, needed, files, statement)
+        may_enter = needed.entry if may_enter is None else may_enter & needed.entry
+        items.append(needed.item)
+        if entry.kind == "charter":
+            charter = Charter.decode(statement)
+        elif entry.kind == "claim":
+            claims.append(Claim.decode(statement))
+        elif entry.kind == "revoke":
+            revoked.add(folder.rpartition("/")[2])
+    if entry.kind in ("charter", "revoke") and len(items) != 1:
+        raise wrong(entry, "it brings more than one statement")
+    _look_alike(before, entry, claims)
+    _items(entry, items)
+    return Judged(speakers | (may_enter or frozenset()), charter, tuple(claims), revoked=frozenset(revoked))
+
+
+def _groups(entry: Entry, added: Sequence[File]) -> dict[str, dict[str, bytes]]:
+    """The added files by the folder of their statement; each must be the statement or a signature beside it."""
     groups: dict[str, dict[str, bytes]] = {}
     for file in added:
-        parts = file.path.split("/")
-        if len(parts) < 6 or parts[0] != "names" or parts[3:5] != ["claims", "0"]:
-            raise wrong(entry, f"a claim does not bring '{file.path}'")
-        groups.setdefault("/".join(parts[:5]), {})[file.path] = file.data
-    owners = keys(charter.owners)
-    looks = dict(before.looks())
-    claims = []
-    for folder, files in sorted(groups.items()):
-        statement = files.pop(f"{folder}/statement", b"")
-        claim = Claim.decode(statement)
-        if (
-            folder != f"names/{shard(claim.name)}/{claim.name}/claims/0"
-            or claim.seq != 0
-            or claim.anchor != before.anchor
-        ):
-            raise wrong(entry, f"the claim at '{folder}' is for another place")
-        if before.claim(claim.name) is not None:
-            raise wrong(entry, f"name '{claim.name}' is claimed already")
-        if (same := looks.setdefault(skeleton(claim.name), claim.name)) != claim.name:
-            raise wrong(entry, f"name '{claim.name}' looks like '{same}'")
-        keys(claim.keys)
-        _count(entry, folder, files, statement, sshsig.CLAIM, owners, charter.threshold)
-        claims.append(claim)
-    _items(entry, [(claim.name,) for claim in claims])
-    return Judged(owners, charter, claims=tuple(claims))
+        folder, _, name = file.path.rpartition("/")
+        if name != "statement" or not folder:
+            folder, _, last = folder.rpartition("/")
+            if last != "signatures" or not folder:
+                raise wrong(entry, f"it does not bring '{file.path}'")
+        groups.setdefault(folder, {})[file.path] = file.data
+    return groups
+
+
+def _look_alike(before: Before, entry: Entry, claims: Sequence[Claim]) -> None:
+    """A name claimed for the first time may not look like another one of the set."""
+    looks: dict[str, str] | None = None
+    for claim in claims:
+        if claim.seq == 0:
+            looks = dict(before.looks()) if looks is None else looks
+            if (same := looks.setdefault(skeleton(claim.name), claim.name)) != claim.name:
+                raise wrong(entry, f"name '{claim.name}' looks like '{same}'")
 
 
 def _publish(before: Before, entry: Entry, added: Sequence[File]) -> Judged:
@@ -130,7 +133,7 @@ def _publish(before: Before, entry: Entry, added: Sequence[File]) -> Judged:
         claim = before.claim(check_name(name, exact=True))
         if claim is None:
             raise wrong(entry, f"name '{name}' is not claimed")
-        allowed = keys(claim.keys)
+        allowed = alive(before, claim.keys)
         release = read_release(file.data, allowed)
         check_release(release, _anchor(before), charter, name, version)
         known = before.versions(name)
@@ -143,13 +146,16 @@ def _publish(before: Before, entry: Entry, added: Sequence[File]) -> Judged:
     _items(entry, [(r.name, r.version) for r in releases])
     if len({r.name for r in releases}) != len(releases):
         raise wrong(entry, "it brings two versions of one name")
-    return Judged(keys(charter.owners) | (everyone or frozenset()), charter, releases=tuple(releases))
+    return Judged(alive(before, charter.owners) | (everyone or frozenset()), charter, releases=tuple(releases))
 
 
 _RULES: dict[str, Callable[[Before, Entry, Sequence[File]], Judged]] = {
     "found": _found,
-    "claim": _claim,
+    "charter": _statements,
+    "claim": _statements,
     "publish": _publish,
+    "retract": _statements,
+    "revoke": _statements,
 }
 
 
@@ -169,11 +175,6 @@ def check_release(release: Release, anchor: Digest, charter: Charter, name: str,
         )
 
 
-def keys(lines: Sequence[str]) -> frozenset[PublicKey]:
-    """The keys that public key lines name."""
-    return frozenset(parse(line) for line in lines)
-
-
 def _charter(before: Before) -> Charter:
     if before.charter is None:
         raise wrong(None, "there is no charter before it")
@@ -191,23 +192,15 @@ def _items(entry: Entry, brought: list[tuple[str, ...]]) -> None:
         raise wrong(entry, "what it says it brings is not what it brings")
 
 
-def _count(
-    entry: Entry,
-    folder: str,
-    files: Mapping[str, bytes],
-    statement: bytes,
-    namespace: str,
-    allowed: frozenset[PublicKey],
-    threshold: int,
-) -> None:
+def _count(entry: Entry, needed: Need, files: Mapping[str, bytes], statement: bytes) -> None:
     """Count the detached signatures beside a statement by distinct key; every file must be one, named by its key's digest."""
     signed: set[PublicKey] = set()
-    by_path = {f"{folder}/signatures/{key.digest.hex}": key for key in allowed}
+    by_path = {f"{needed.folder}/signatures/{key.digest.hex}": key for key in needed.allowed}
     for path, data in files.items():
         key = by_path.get(path)
         if key is None:
-            raise wrong(entry, f"'{path}' is not the signature of an owner")
-        sshsig.verify(key, namespace, statement, data)
+            raise wrong(entry, f"'{path}' is not the signature of a key that may sign there")
+        sshsig.verify(key, needed.namespace, statement, data)
         signed.add(key)
-    if len(signed) < threshold:
-        raise wrong(entry, f"'{folder}' has {len(signed)} of {threshold} signatures it needs")
+    if not needed.met(signed):
+        raise wrong(entry, f"'{needed.folder}' has {needed.lacks(signed)}")

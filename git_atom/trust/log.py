@@ -10,17 +10,19 @@ from typing import NamedTuple
 
 from git_atom.core.digest import MODE_TREE, Digest, Oid, of_bytes
 from git_atom.core.name import skeleton
-from git_atom.core.statements import Charter, Claim, Entry, Release, name_folder, read_tag
+from git_atom.core.statements import Charter, Claim, Entry, Release, Retraction, Revocation, name_folder, read_tag
 from git_atom.errors import RefusedError
 from git_atom.git.digests import TreeDigests
 from git_atom.git.objects import Objects
-from git_atom.trust.delta import Before, File, Judged, check_release, judge, keys, read_release, wrong
+from git_atom.trust.authority import Before, keys, wrong
+from git_atom.trust.delta import File, Judged, check_release, judge, read_release
 from git_atom.trust.objects import split_commit, split_tag, verify_commit
+from git_atom.trust.publickey import PublicKey
 from git_atom.trust.verified import Verified, vouch
 
 
 class Log(NamedTuple):
-    """A log up to one head: its set, where it stands, and the charter in force."""
+    """A log up to one head: its set, where it stands, the charter in force, hex digests of the keys revoked so far."""
 
     anchor: Digest
     head: Oid
@@ -28,6 +30,7 @@ class Log(NamedTuple):
     seq: int
     message: Digest  # of the head's message
     charter: Charter
+    revoked: frozenset[str] = frozenset()
 
 
 class _Commit(NamedTuple):
@@ -75,19 +78,23 @@ def remembered(objects: Objects, head: Oid) -> Verified[Log]:
     commit = _read(objects, head)
     entry = Entry.decode(commit.message)
     charter = _charter_in(objects, commit.tree)
-    return vouch(Log(entry.anchor, head, commit.tree, entry.seq, of_bytes(commit.message), charter))
+    gone = frozenset(name.decode() for _, name, _ in _entries(objects, commit.tree, b"revocations"))
+    return vouch(Log(entry.anchor, head, commit.tree, entry.seq, of_bytes(commit.message), charter, gone))
 
 
 def release(objects: Objects, log: Verified[Log], name: str, version: str) -> tuple[Verified[Release], bytes] | None:
-    """One release that the log holds, its tag's signature checked now against the claim in force, and the tag's bytes; None if none."""
+    """One release that the log holds, its tag's signature checked now, and the tag's bytes; None if none.
+
+    The key is one that a claim of this name, in force now or before, has: that it was in force then was judged with the log.
+    """
     found = objects.at(log.value.tree, f"{name_folder(name)}/versions/{version}".encode())
     if found is None:
         return None
     tag = objects.read(found[1])[2]
-    claim = claim_in(objects, log.value.tree, name)
-    if claim is None:
+    ever = frozenset(key for claim in claims(objects, log.value.tree, name) for key in keys(claim.keys))
+    if not ever:
         raise wrong(None, f"name '{name}' is not claimed")
-    made = read_release(tag, keys(claim.keys))
+    made = read_release(tag, ever)
     check_release(made, log.value.anchor, log.value.charter, name, version)
     return vouch(made), tag
 
@@ -140,6 +147,17 @@ def entries(objects: Objects, head: Oid, until: Oid | None) -> list[Entry]:
     return out[::-1]
 
 
+def steps(objects: Objects, head: Oid, until: Oid) -> list[tuple[Entry, list[File]]]:
+    """The entries after `until` up to `head`, oldest first, each with the files it added; the log is verified by the caller."""
+    out: list[tuple[Entry, list[File]]] = []
+    at = _read(objects, head)
+    while at.oid != until and at.parent is not None:
+        before = _read(objects, at.parent)
+        out.append((Entry.decode(at.message), _diff(objects, before.tree, at.tree)[0]))
+        at = before
+    return out[::-1]
+
+
 def _entries(objects: Objects, tree: Oid, path: bytes) -> list[tuple[int, bytes, Oid]]:
     found = objects.at(tree, path)
     return objects.tree(found[1]) if found is not None and found[0] == MODE_TREE else []
@@ -167,6 +185,56 @@ def claim_in(objects: Objects, tree: Oid, name: str) -> Claim | None:
     return None if statement is None else Claim.decode(statement)
 
 
+def claims(objects: Objects, tree: Oid, name: str) -> list[Claim]:
+    """Every claim of a name that was ever in force, oldest first."""
+    return [Claim.decode(data) for data in _all(objects, tree, f"{name_folder(name)}/claims")]
+
+
+def charters(objects: Objects, tree: Oid) -> list[Charter]:
+    """Every charter of the set, the founding one first."""
+    return [Charter.decode(data) for data in _all(objects, tree, "charters")]
+
+
+def retraction(objects: Objects, tree: Oid, name: str, version: str) -> Retraction | None:
+    """The retraction of a version, or None."""
+    found = objects.at(tree, f"{name_folder(name)}/retractions/{version}/statement".encode())
+    return Retraction.decode(objects.read(found[1])[2]) if found else None
+
+
+def retracted(objects: Objects, tree: Oid, name: str) -> frozenset[str]:
+    """The retracted versions of a name."""
+    found = _entries(objects, tree, f"{name_folder(name)}/retractions".encode())
+    return frozenset(entry[1].decode() for entry in found)
+
+
+def stated_time(objects: Objects, tree: Oid, name: str, version: str) -> str:
+    """The time that a version's release states; its signer's word."""
+    return read_tag(split_tag(tag_of(objects, tree, name, version))[0]).time
+
+
+def tag_of(objects: Objects, tree: Oid, name: str, version: str) -> bytes:
+    """The bytes of a version's signed tag; empty when there is none."""
+    found = objects.at(tree, f"{name_folder(name)}/versions/{version}".encode())
+    return objects.read(found[1])[2] if found else b""
+
+
+def revocation(objects: Objects, tree: Oid, key: PublicKey) -> Revocation | None:
+    """The revocation of a key, or None."""
+    found = objects.at(tree, f"revocations/{key.digest.hex}/statement".encode())
+    return Revocation.decode(objects.read(found[1])[2]) if found else None
+
+
+def state(objects: Objects, log: Log) -> Before:
+    """What an entry after this log would be judged by."""
+    return _State(objects, log).before(log)
+
+
+def _all(objects: Objects, tree: Oid, folder: str) -> list[bytes]:
+    numbers = sorted(int(name) for _, name, _ in _entries(objects, tree, folder.encode()) if name.isdigit())
+    paths = [objects.at(tree, f"{folder}/{number}/statement".encode()) for number in numbers]
+    return [objects.read(found[1])[2] for found in paths if found]
+
+
 class _State:
     """What the entry at hand is judged by: the tree before it, and the looks of all names, kept up while the chain is walked."""
 
@@ -184,7 +252,14 @@ class _State:
             lambda name: claim_in(self._objects, log.tree, name),
             lambda name: versions(self._objects, log.tree, name),
             lambda: self._all_looks(log),
+            lambda name, version: self._tag(log, name, version),
+            lambda name, version: version in retracted(self._objects, log.tree, name),
+            log.revoked,
         )
+
+    def _tag(self, log: Log, name: str, version: str) -> bytes | None:
+        found = self._objects.at(log.tree, f"{name_folder(name)}/versions/{version}".encode())
+        return self._objects.read(found[1])[2] if found else None
 
     def _all_looks(self, log: Log) -> dict[str, str]:
         if self._looks is None:
@@ -257,7 +332,8 @@ def _step(objects: Objects, digests: TreeDigests, state: _State, log: Log | None
     if digests.of(commit.tree) != entry.tree:
         raise wrong(entry, "its tree does not have the digest it states")
     state.after(judged)
-    return Log(entry.anchor, commit.oid, commit.tree, entry.seq, of_bytes(commit.message), judged.charter)
+    gone = judged.revoked | (log.revoked if log else frozenset())
+    return Log(entry.anchor, commit.oid, commit.tree, entry.seq, of_bytes(commit.message), judged.charter, gone)
 
 
 def _diff(objects: Objects, old: Oid | None, new: Oid) -> tuple[list[File], list[str]]:

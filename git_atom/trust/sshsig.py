@@ -23,6 +23,7 @@ GIT = "git"
 CHARTER = "atom-charter-v1"
 CLAIM = "atom-claim-v1"
 RETRACTION = "atom-retraction-v1"
+REVOCATION = "atom-revocation-v1"
 
 
 class Parts(NamedTuple):
