@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from git_atom.app import sets
+from git_atom.app import policies, sets
 from git_atom.app.sets import Consent
 from git_atom.atom.objects import check_commit, sub_content
 from git_atom.core import lock as locks
@@ -43,12 +43,19 @@ class FetchedAtom(NamedTuple):
 
 
 class Offered(NamedTuple):
-    """One version that a set offers."""
+    """One version that a set offers. retracted, young: it is not to be chosen anew, by its publisher or by the user's minimum age."""
 
     anchor: Digest
     log_head: Oid
     name: str
     version: Version
+    retracted: bool = False
+    young: bool = False
+
+    @property
+    def state(self) -> str:
+        """Why it is not to be chosen anew, in a word; empty when it may be."""
+        return "retracted" if self.retracted else "new" if self.young else ""
 
 
 def locate(host: Host, source: str) -> str:
@@ -67,7 +74,7 @@ def versions_of(host: Host, source: str, *, consent: Consent | None = None) -> l
     place = locate(host, source)
     with sets.fetched_log(host, place) as fetched:
         sets.require_trust(host, fetched.log.value, uri.redact(place), consent)
-        offered = _offered(fetched.objects, fetched.log.value)
+        offered = _offered(host, fetched.objects, fetched.log.value)
         sets.keep_log(host, fetched, [])
     return offered
 
@@ -77,25 +84,35 @@ def peek(host: Host, source: str) -> tuple[list[Offered], sets.Shown, bool]:
     place = locate(host, source)
     with sets.fetched_log(host, place) as fetched:
         log = fetched.log.value
-        return _offered(fetched.objects, log), sets.shown(log, uri.redact(place)), log.anchor in sets.trusted(host)
+        return (
+            _offered(host, fetched.objects, log),
+            sets.shown(log, uri.redact(place)),
+            log.anchor in sets.trusted(host),
+        )
 
 
-def _offered(objects: Objects, log: Log) -> list[Offered]:
-    rows = [
-        Offered(log.anchor, log.head, name, Version.parse(text))
-        for name in logs.names(objects, log.tree)
-        for text in logs.versions(objects, log.tree, name)
-    ]
+def _offered(host: Host, objects: Objects, log: Log) -> list[Offered]:
+    minimum = policies.policy_of(host, log.anchor).minimum_age
+    ages = policies.Ages(host, objects, log.anchor, minimum)
+    rows = []
+    for name in logs.names(objects, log.tree):
+        gone = logs.retracted(objects, log.tree, name)
+        for text in logs.versions(objects, log.tree, name):
+            young = bool(minimum) and ages.young(name, text, logs.stated_time(objects, log.tree, name, text))
+            rows.append(Offered(log.anchor, log.head, name, Version.parse(text), text in gone, young))
     return sorted(rows, key=lambda row: (row.name, row.version))
 
 
 def choose(offered: list[Offered], name: str, wanted: Requirement | Version | None, source: str) -> Offered:
-    """The newest version that will do. Raises NegativeError ATOM-8010 naming what there is."""
+    """The newest version that will do; a retracted or too new one only when it is asked for as a Version, as a lock does.
+
+    Raises NegativeError ATOM-8010 naming what there is.
+    """
     rows = [row for row in offered if row.name == name]
     if isinstance(wanted, Version):
         fit = [row for row in rows if row.version == wanted]
     else:
-        fit = [row for row in rows if (wanted or ANY).allows(row.version)]
+        fit = [row for row in rows if (wanted or ANY).allows(row.version) and not row.state]
     if fit:
         return fit[-1]
     if not rows:
@@ -112,9 +129,14 @@ def choose(offered: list[Offered], name: str, wanted: Requirement | Version | No
     raise NegativeError(
         "ATOM-8010",
         f"'{source}' has no version of '{name}' that satisfies '{wanted or '*'}'",
-        note=f"it has {', '.join(str(row.version) for row in rows[-20:])}",
+        note=f"it has {', '.join(told(row) for row in rows[-20:])}",
         hint="a pre-release is taken only when the requirement names one" if not wanted else "",
     )
+
+
+def told(row: Offered) -> str:
+    """A version as it is shown, with why it is not to be chosen."""
+    return f"{row.version} ({row.state})" if row.state else str(row.version)
 
 
 def fetch_atom(
@@ -145,7 +167,7 @@ def fetch_atom(
         )
     with sets.fetched_log(host, place) as fetched:
         sets.require_trust(host, fetched.log.value, uri.redact(place), consent)
-        picked = choose(_offered(fetched.objects, fetched.log.value), name, wanted, uri.redact(place))
+        picked = choose(_offered(host, fetched.objects, fetched.log.value), name, wanted, uri.redact(place))
         return _bring(host, fetched, picked)
 
 
@@ -157,6 +179,7 @@ def _bring(host: Host, fetched: sets.Fetched, picked: Offered) -> FetchedAtom:
     if held is None:
         raise missing(name, version)
     release, tag = held[0].value, held[1]
+    policies.warned(host, fetched.objects, log, release)
     host.progress.say(f"fetching {name} {version} from {uri.redact(fetched.source)}")
     if fetched.objects.get(release.commit) is None:
         theirs = refnames.atom_ref(name, version)
@@ -240,14 +263,17 @@ def stored_atom(
     store = repos.store(host)
     prefix = refnames.set_atom(anchor, name, "")
     here = sorted(Version.parse(ref[len(prefix) :]) for ref, _ in refs.listing(store, prefix))
-    fit = [v for v in here if (v == wanted if isinstance(wanted, Version) else (wanted or ANY).allows(v))]
-    if not fit:
-        return None
     with Objects(store) as objects:
         head, log = sets.floor_of(store, objects, anchor)
         if head is None or log is None:
             return None
+        gone = logs.retracted(objects, log.value.tree, name) if not isinstance(wanted, Version) else frozenset()
+        fit = [v for v in here if (v == wanted if isinstance(wanted, Version) else (wanted or ANY).allows(v))]
+        fit = [v for v in fit if str(v) not in gone]
+        if not fit:
+            return None
         release, tree = verified_release(objects, log, name, str(fit[-1]))
+        policies.warned(host, objects, log.value, release)
     mirrors = sets.known_mirrors(host).get(anchor, [])
     ordered = tuple(sorted(mirrors, key=lambda m: m != source))
     return FetchedAtom(anchor, name, fit[-1], release.commit, release.tree, tree, head, ordered, release)

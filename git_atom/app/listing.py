@@ -9,8 +9,8 @@ from git_atom.errors import CannotError
 from git_atom.git import proc
 
 
-def own_versions(host: Host, name: str = "") -> list[tuple[str, str]]:
-    """Names and versions in the log of the repository at hand, versions ascending.
+def own_versions(host: Host, name: str = "") -> list[tuple[str, str, str]]:
+    """Names and versions in the log of the repository at hand, versions ascending, each with `retracted` or nothing.
 
     Raises CannotError ATOM-2003 (no repository), ATOM-8006 (no set), and ATOM-8010 is left to the caller (an empty list).
     """
@@ -19,11 +19,15 @@ def own_versions(host: Host, name: str = "") -> list[tuple[str, str]]:
     if done.status != 0:
         raise _why(host)
     found = []
+    gone = set()
     for path in done.out.split(b"\0"):
         parts = path.split(b"/")
         if len(parts) == 5 and parts[3] == b"versions":
             found.append((parts[2].decode(), Version.parse(parts[4].decode())))
-    return [(n, str(v)) for n, v in sorted(found) if not name or n == name]
+        elif len(parts) == 6 and parts[3] == b"retractions":
+            gone.add((parts[2].decode(), parts[4].decode()))
+    rows = [(n, str(v)) for n, v in sorted(found) if not name or n == name]
+    return [(n, v, "retracted" if (n, v) in gone else "") for n, v in rows]
 
 
 def _why(host: Host) -> CannotError:

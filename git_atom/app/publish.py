@@ -66,6 +66,14 @@ class Report(NamedTuple):
     pushed: str
 
 
+class Which(NamedTuple):
+    """Which atoms of a revision are meant: these directories, all, or all that differ from an older revision."""
+
+    paths: tuple[str, ...] = ()
+    everything: bool = False
+    since: str = ""
+
+
 @contextmanager
 def one_at_a_time(repo: Repo) -> Iterator[None]:
     """Hold other publishers on this machine off this repository; the lock dies with its process."""
@@ -114,9 +122,8 @@ def _own(host: Host, repo: Repo, charter: Charter, anchor: Digest) -> bool:
 
 def publish(
     host: Host,
-    paths: Sequence[str],
+    which: Which,
     *,
-    everything: bool = False,
     rev: str = "HEAD",
     push: str = "",
     dry_run: bool = False,
@@ -127,10 +134,15 @@ def publish(
     """
     repo = repos.discover(host.cwd, host.environ)
     commit = repos.commit_of(repo, rev)
+    since = repos.commit_of(repo, which.since) if which.since else None
     target = remote.url_of(repo, push) if push else ""
     for attempt in range(_TRIES):
         with one_at_a_time(repo), own_set(host) as own:
-            found = read_sources(own, commit, _paths(host, repo, paths), everything)
+            paths = () if which.everything or since else _paths(host, repo, which.paths)
+            if since is not None:
+                paths = changed(own.objects, since, commit, _paths(host, repo, which.paths) if which.paths else ())
+            unchanged = since is not None and not paths
+            found = [] if unchanged else read_sources(own, commit, paths, which.everything and since is None)
             dirty = rev == "HEAD" and repos.is_dirty(repo, [s.path for s in found])
             if target and not dry_run:
                 own = sync(host, own, target)
@@ -184,6 +196,22 @@ def read_sources(own: OwnSet, commit: Oid, paths: Sequence[str], everything: boo
                 note="" if one.name == other.name else f"'{other.name}' looks like '{one.name}'",
                 hint="give one of them another id in its atom.toml",
             )
+    return found
+
+
+def changed(objects: Objects, since: Oid, commit: Oid, below: Sequence[str]) -> list[str]:
+    """Directories of atoms in a revision whose tree is not what it was in another one; `below` keeps those in these directories.
+
+    Trees are compared by their ids, so an atom that only moved is one that changed.
+    """
+    root, old = objects.commit_tree(commit), objects.commit_tree(since)
+    found = []
+    for path in sources.directories(objects, root):
+        if below and not any(path == d or d == "." or path.startswith(d + "/") for d in below):
+            continue
+        at = b"" if path == "." else path.encode(errors="surrogateescape")
+        if objects.at(root, at) != objects.at(old, at):
+            found.append(path)
     return found
 
 
@@ -300,7 +328,8 @@ def _check_may_publish(own: OwnSet, signer: Signer, releases: Sequence[Release])
     owners = {parse(line) for line in log.charter.owners}
     for release in releases:
         claim = logs.claim_of(own.objects, log, release.name)
-        allowed = owners if claim is None else {parse(line) for line in claim.keys}
+        named = owners if claim is None else {parse(line) for line in claim.keys}
+        allowed = {key for key in named if key.digest.hex not in log.revoked}
         if signer.key not in allowed:
             what = "claim" if claim is None else "publish"
             raise RefusedError(
@@ -310,6 +339,33 @@ def _check_may_publish(own: OwnSet, signer: Signer, releases: Sequence[Release])
                 + "\n".join(f"allowed  {k.fingerprint}" for k in sorted(allowed)),
                 hint="sign with an allowed key (user.signingKey), or ask an owner of the set",
             )
+        if claim is None:
+            _check_unclaimed(own, release.name)
+
+
+def _check_unclaimed(own: OwnSet, name: str) -> None:
+    """A name that this publication would claim on the way: only by one owner's word, and only when it looks like no other."""
+    log = own.log.value
+    if log.charter.threshold > 1:
+        raise RefusedError(
+            "ATOM-8026",
+            f"'{name}' is not claimed in this set",
+            note=f"a claim needs the signatures of {log.charter.threshold} owners",
+            hint=f"git atom claim {name}",
+        )
+    looks = {skeleton(other): other for other in logs.names(own.objects, log.tree)}
+    if (other := looks.get(skeleton(name), name)) != name:
+        raise look_alike(name, other)
+
+
+def look_alike(name: str, other: str) -> ConflictError:
+    """The error for a name that people could take for a claimed one."""
+    return ConflictError(
+        "ATOM-8021",
+        f"name '{name}' looks like '{other}', which is claimed in this set",
+        note="case, '-' and '_', and letters that look alike tell no names apart",
+        hint="choose another name",
+    )
 
 
 def _sub(repo: Repo, objects: Objects, thing: Oid) -> Change:

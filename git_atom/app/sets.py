@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from git_atom.app.policies import note_seen
 from git_atom.core import refnames, uri
 from git_atom.core.digest import Digest, Oid
 from git_atom.core.host import Host
@@ -221,4 +222,5 @@ def keep_log(host: Host, fetched: Fetched, more: list[Change]) -> None:
     if fetched.old != log.head:
         changes.append(Change(refnames.set_log(log.anchor), log.head, fetched.old))
     refs.update(repos.store(host), changes, "git atom fetch")
+    note_seen(host, log.anchor, log.head)
     remember_mirror(host, log.anchor, fetched.source)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from git_atom.app import atoms, sets
+from git_atom.app import atoms, policies, sets
 from git_atom.atom.objects import atom_commit
 from git_atom.core import manifest as manifests
 from git_atom.core import refnames, uri
@@ -40,17 +40,22 @@ class Here(NamedTuple):
 
 
 class Sight(NamedTuple):
-    """What `show` shows. signer: fingerprint in the tag's signature, not checked here; mirrors: empty for the own set."""
+    """What `show` shows. signer: fingerprint in the tag's signature, not checked here; mirrors: empty for the own set.
+
+    retracted, revoked: the reasons stated in the log for the version or for its signer's key, or "".
+    """
 
     release: Release
     signer: str
     manifest: bytes
     own: bool
     mirrors: tuple[str, ...]
+    retracted: str = ""
+    revoked: str = ""
 
 
 class Checked(NamedTuple):
-    """One version that verified. content: `good`, or `absent` when the log is here and the content is not."""
+    """One version that verified. content: `good`, or `absent` when the log is here and the content is not; state: `retracted` or ""."""
 
     anchor: Digest
     name: str
@@ -58,6 +63,7 @@ class Checked(NamedTuple):
     tree: Digest
     signer: str
     content: str
+    state: str = ""
 
 
 def own_here(host: Host) -> Here | None:
@@ -117,9 +123,11 @@ def find(host: Host, text: str) -> tuple[Here, str, Version]:
 
 
 def _fitting(here: Here, asked: Uri) -> Version | None:
+    """The newest version that will do, one that is not retracted where there is one."""
     with Objects(here.repo) as objects:
         fit = [v for v in versions_here(objects, here, asked.name) if (asked.requirement or ANY).allows(v)]
-    return fit[-1] if fit else None
+        gone = logs.retracted(objects, objects.commit_tree(here.head), asked.name) if len(fit) > 1 else frozenset()
+    return next((v for v in reversed(fit) if str(v) not in gone), fit[-1] if fit else None)
 
 
 def show(host: Host, text: str) -> Sight:
@@ -135,8 +143,12 @@ def show(host: Host, text: str) -> Sight:
         if objects.get(release.commit) is not None:
             held = objects.at(objects.commit_tree(release.commit), manifests.FILE.encode())
             data = objects.read(held[1])[2] if held else b""
+        key = sshsig.parse(signature).key
+        tree = objects.commit_tree(here.head)
+        gone, revoked = logs.retraction(objects, tree, name, str(version)), logs.revocation(objects, tree, key)
     mirrors = () if here.own else tuple(sets.known_mirrors(host).get(here.anchor, ()))
-    return Sight(release, sshsig.parse(signature).key.fingerprint, data, here.own, mirrors)
+    reasons = (gone.reason if gone else "", revoked.reason if revoked else "")
+    return Sight(release, key.fingerprint, data, here.own, mirrors, *reasons)
 
 
 def verify(host: Host, texts: Sequence[str], *, everything: bool = False, source: bool = False) -> list[Checked]:
@@ -225,8 +237,9 @@ def _verify_one(
             hint=f"git atom publish {release.path}   (puts it back)" if here.own else "git atom fetch",
         )
     signer = sshsig.parse(split_tag(tag)[1]).key.fingerprint
+    state = "retracted" if logs.retraction(objects, log.value.tree, name, version) else ""
     if now is None and objects.get(release.commit) is None:
-        return Checked(log.value.anchor, name, version, release.tree, signer, "absent")
+        return Checked(log.value.anchor, name, version, release.tree, signer, "absent", state)
     tree = atoms.check_content(objects, release)
     for sub in atoms.lock_of(objects, tree).subs:
         held_sub = present.get(refnames.sub_ref(sub.object) if here.own else refnames.set_sub(here.anchor, sub.object))
@@ -234,7 +247,7 @@ def _verify_one(
             atoms.check_sub(objects, held_sub, sub)
     if source:
         _check_origin(objects, release, tree)
-    return Checked(log.value.anchor, name, version, release.tree, signer, "good")
+    return Checked(log.value.anchor, name, version, release.tree, signer, "good", state)
 
 
 def _check_origin(objects: Objects, release: Release, tree: Oid) -> None:
@@ -273,7 +286,8 @@ def get(host: Host, text: str, target: str, *, offline: bool = False, consent: s
         if here.own:
             log = sets.verify_own(host, objects, sets.digests_of(host, objects), here.head)
         sets.require_trust(host, log.value, uri.redact(asked.source) or "this repository", consent)
-        _, tree = atoms.verified_release(objects, log, name, str(version))
+        release, tree = atoms.verified_release(objects, log, name, str(version))
+        policies.warned(host, objects, log.value, release)
         write_out(objects, objects.listing(tree), place)
     return show(host, exact)
 

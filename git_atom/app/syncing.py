@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from git_atom.app.policies import note_seen
 from git_atom.app.sets import OwnSet, floor_of, remember_mirror
 from git_atom.atom import objects as making
 from git_atom.atom.objects import Bench, Draft
@@ -9,7 +12,7 @@ from git_atom.core import lock as locks
 from git_atom.core import refnames, uri
 from git_atom.core.digest import Digest, Oid
 from git_atom.core.host import Host
-from git_atom.core.statements import Release, read_tag
+from git_atom.core.statements import Entry, Release, read_tag
 from git_atom.errors import ConflictError, UnavailableError
 from git_atom.git import config, refs, remote
 from git_atom.git import repo as repos
@@ -19,6 +22,7 @@ from git_atom.git.refs import Change
 from git_atom.git.remote import Update
 from git_atom.git.repo import Repo
 from git_atom.trust import log as logs
+from git_atom.trust.delta import File
 from git_atom.trust.keys import user_key
 from git_atom.trust.log import Log
 from git_atom.trust.objects import split_tag
@@ -67,6 +71,7 @@ def raise_floor(host: Host, repo: Repo, log: Verified[Log], url: str) -> None:
     if old is not None and not repos.is_ancestor(store, old, log.value.head):
         return
     refs.update(store, [Change(ref, log.value.head, old)], "git atom: accepted by a remote")
+    note_seen(host, log.value.anchor, log.value.head)
     remember_mirror(host, log.value.anchor, url)
 
 
@@ -110,8 +115,9 @@ def _rebase(host: Host, own: OwnSet, theirs: Verified[Log]) -> Verified[Log]:
     bench = Bench(own.repo, objects, own.digests, user_key(host, own.repo), config.identity(own.repo))
     draft = Draft(base.anchor, base.head, base.tree, base.seq, base.message)
     changes: list[Change] = []
-    for entry in logs.entries(objects, mine.head, fork):
+    for entry, files in logs.steps(objects, mine.head, fork):
         if entry.kind != "publish":
+            draft = _carried_statements(bench, draft, entry, files)
             continue
         tags: dict[tuple[str, str], bytes] = {}
         for name, version in entry.items:
@@ -125,6 +131,44 @@ def _rebase(host: Host, own: OwnSet, theirs: Verified[Log]) -> Verified[Log]:
     done = logs.verify(objects, own.digests, draft.head or base.head, floor=theirs)
     refs.update(own.repo, [c for c in changes if c.new != c.old], "git atom publish: after the remote's")
     return done
+
+
+def _carried_statements(bench: Bench, draft: Draft, entry: Entry, files: Sequence[File]) -> Draft:
+    """Our statements once more on top of theirs, bytes unchanged; what they have too is left out.
+
+    Raises ConflictError ATOM-8023 when both made another successor of one charter or claim.
+    """
+    kept: dict[str, bytes] = {}
+    items: list[tuple[str, ...]] = []
+    for file in files:
+        folder, _, last = file.path.rpartition("/")
+        if last != "statement":
+            continue
+        there = bench.objects.at(draft.tree, file.path.encode()) if draft.tree else None
+        if there is None:
+            kept |= {f.path: f.data for f in files if f.path.startswith(folder + "/")}
+            items.append(_item(entry, folder))
+        elif bench.objects.read(there[1])[2] != file.data and not _may_drop(folder):
+            raise ConflictError(
+                "ATOM-8023",
+                f"the remote's log has another '{folder}' than this repository's",
+                note="two successors of one charter or claim; the remote's is in force",
+                hint="make your change again after git update-ref refs/atoms-log/head <the remote's head>",
+            )
+    return making.carry(bench, draft, entry._replace(items=tuple(sorted(items))), kept) if kept else draft
+
+
+def _item(entry: Entry, folder: str) -> tuple[str, ...]:
+    """What an entry says of the statement in a folder."""
+    parts = folder.split("/")
+    if entry.kind == "claim":
+        return (parts[2],)
+    return (parts[2], parts[4]) if entry.kind == "retract" else entry.items[0]
+
+
+def _may_drop(folder: str) -> bool:
+    """Statements of which the first one there will do: retractions, revocations, first claims (whoever publishes must have its key)."""
+    return "/retractions/" in folder or folder.startswith("revocations/") or folder.endswith("/claims/0")
 
 
 def _carried(bench: Bench, own: OwnSet, theirs: Verified[Log], draft: Draft, name: str, version: str) -> bytes | None:

@@ -179,7 +179,8 @@ def test_a_name_that_looks_like_another_is_not_claimed(atom: Path, run: Run) -> 
     write_atom(atom / "z", "ZLib", "1.0.0")
     commit(run, atom)
     before = refs(run, atom)
-    assert "looks like 'zlib'" in run("git", "atom", "publish", "z", cwd=atom, status=2).stderr
+    assert "ATOM-8021" in run("git", "atom", "publish", "z", cwd=atom, status=5).stderr
+    assert "looks like 'zlib'" in run("git", "atom", "claim", "zL1b", cwd=atom, status=5).stderr
     assert refs(run, atom) == before
 
 

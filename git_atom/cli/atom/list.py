@@ -6,7 +6,7 @@ import os
 
 from git_atom.cli.parser import Ask
 
-_TEXT = "%(name) %(version)"
+_TEXT = "%(name) %(version) %(state)"
 
 
 def run(ask: Ask) -> int:
@@ -19,7 +19,7 @@ def run(ask: Ask) -> int:
     from git_atom.app.listing import own_versions
 
     rows = own_versions(ask.host, name or "")
-    ask.out.items(({"name": n, "version": v} for n, v in rows), _TEXT, "git-atom-list/1")
+    ask.out.items(({"name": n, "version": v, "state": s} for n, v, s in rows), _TEXT, "git-atom-list/1")
     return _none(ask, name) if name and not rows else 0
 
 
@@ -35,7 +35,14 @@ def _other(ask: Ask, source: str, name: str) -> int:
     offered, shown, trusted = peek(ask.host, source)
     rows = [row for row in offered if not name or row.name == name]
     fields = (
-        {"name": r.name, "version": str(r.version), "anchor": r.anchor, "trusted": str(trusted).lower()} for r in rows
+        {
+            "name": r.name,
+            "version": str(r.version),
+            "state": r.state,
+            "anchor": r.anchor,
+            "trusted": str(trusted).lower(),
+        }
+        for r in rows
     )
     ask.out.items(fields, _TEXT, "git-atom-list/1")
     if not trusted:

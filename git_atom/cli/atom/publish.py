@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from git_atom.app.publish import publish
+from git_atom.app.publish import Which, publish
 from git_atom.cli.parser import Ask
 
 
 def run(ask: Ask) -> int:
     """Publish; one line an atom: name, version, tree digest."""
     dry = ask["dry_run"]
-    done = publish(
-        ask.host, ask["dir"], everything=ask["all"], rev=ask["rev"] or "HEAD", push=ask["push"] or "", dry_run=dry
-    )
+    which = Which(tuple(ask["dir"]), ask["all"], ask["changed_since"] or "")
+    done = publish(ask.host, which, rev=ask["rev"] or "HEAD", push=ask["push"] or "", dry_run=dry)
     if ask.out.json:
         atoms = [atom._asdict() for atom in done.atoms]
         value = {
@@ -23,6 +22,8 @@ def run(ask: Ask) -> int:
         }
         ask.out.document("git-atom-publish/1", value)
         return 0
+    if not done.atoms:
+        ask.out.say("no atom has changed, nothing was published")
     if done.dirty:
         ask.out.say("note: there are uncommitted changes; what is committed is published")
     for atom in done.atoms:

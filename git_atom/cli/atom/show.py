@@ -26,6 +26,8 @@ def run(ask: Ask) -> int:
         ("previous", release.previous or "none"),
         ("time", release.time),
         ("signer", sight.signer),
+        *((("retracted", sight.retracted),) if sight.retracted else ()),
+        *((("revoked", f"the signer's key: {sight.revoked}"),) if sight.revoked else ()),
         *(("mirror", mirror) for mirror in sight.mirrors),
     ):
         ask.out.line(f"{key:<9} {value}")
@@ -39,5 +41,12 @@ def run(ask: Ask) -> int:
 def document(sight: Sight) -> dict[str, object]:
     """The fields of the JSON document."""
     text = sight.manifest.decode(errors="backslashreplace")
-    more = {"signer": sight.signer, "own": sight.own, "mirrors": list(sight.mirrors), "atom-toml": text}
+    more = {
+        "signer": sight.signer,
+        "retracted": sight.retracted,
+        "revoked": sight.revoked,
+        "own": sight.own,
+        "mirrors": list(sight.mirrors),
+        "atom-toml": text,
+    }
     return dict(sight.release._asdict()) | more
