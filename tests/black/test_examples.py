@@ -26,8 +26,12 @@ ANCHOR = "blake3:438be2111e127ab03430f2b9dc854b7cada2039b5cd0576a92efff073eb3c90
 # in the order in which a newcomer would read them; each continues where the one before it stopped
 FIRST_READ = (
     "git-atom-init", "git-atom", "git-atom-new", "git-atom-lock", "git-atom-publish", "git-atom-list", "git-atom-show",
-    "git-atom-verify", "git-atom-trust-list", "git-atom-trust-add", "git-atom-fetch", "git-atom-trust", "git-atom-get",
-    "git-atom-log", "git-atom-uri", "git-atom-trust-remove",
+    "git-atom-verify", "git-atom-trust-explain", "git-atom-trust-list",
+    "git-atom-trust-add", "git-atom-fetch", "git-atom-trust", "git-atom-get",
+    "git-atom-log", "git-atom-uri", "git-atom-hooks-install", "git-atom-hooks-run", "git-atom-trust-remove",
+    "git-atom-retract", "git-atom-charter", "git-atom-charter-show", "git-atom-charter-add-owner",
+    "git-atom-charter-remove-owner", "git-atom-charter-add-owner", "git-atom-claim", "git-atom-charter-threshold",
+    "git-atom-charter-sign", "git-atom-charter-revoke",
     "git-build-doctor", "git-build", "git-build-show", "git-build-log", "git-build-reads", "git-build-bloat",
     "git-build-verify", "git-build-analyze", "git-build-verify", "git-build-analyze",
     "git-compose-import-debian", "git-compose-new", "git-compose-list", "git-compose-show", "git-compose-log", "git-compose-diff",
@@ -99,6 +103,7 @@ def test_every_example_works(project: Path, served: str, home: Path, run: Run) -
     run("git", "remote", "add", "origin", home / "server.git", cwd=project)
     run("git", "push", "-q", "origin", "main", cwd=project)
     run("git", "config", "--global", "--unset", "user.signingKey")
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", home / "ann")  # another person's
     for page in FIRST_READ:
         for line in examples(page):
             done = run("bash", "-c", line.replace(ANCHOR, served), cwd=project, status=None)
