@@ -210,7 +210,7 @@ def _scan(data: mmap.mmap, cache: str) -> Scan | None:
     try:
         with open(kept, encoding="latin-1") as file:
             return _thaw(json.load(file))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, AttributeError):
         found = Index(data).found
     try:
         os.makedirs(cache, exist_ok=True)

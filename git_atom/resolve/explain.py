@@ -232,8 +232,11 @@ def _there(closure: Closure, rule: Rule) -> str:
     """What to say of a requirement that nothing meets."""
     if rule.wanted is None or any(closure.find(term) for term in rule.wanted.terms):
         return ""
-    known = [(term.name, closure.find(Term(term.name))) for term in rule.wanted.terms]
-    told = [f"{name} {_ranges([c.version for c in all_], {c.version for c in all_})}" for name, all_ in known if all_]
+    known = dict.fromkeys(c for term in rule.wanted.terms for c in closure.find(Term(term.name)))
+    told = []
+    for name in dict.fromkeys(candidate.name for candidate in known):
+        versions = [c.version for c in known if c.name == name]
+        told.append(f"{name} {_ranges(versions, set(versions))}")
     return ", but there is only " + ", ".join(told) if told else ", which nothing provides"
 
 

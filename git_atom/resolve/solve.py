@@ -34,9 +34,9 @@ class Chosen(NamedTuple):
         if self.locked:
             return "locked"
         if self.passed:
-            return (
-                f"the best that can be had beside what was chosen before, not {', '.join(map(str, self.passed[:3]))}"
-                + (f" and {len(self.passed) - 3} more" if len(self.passed) > 3 else "")
+            told = ", ".join(map(str, self.passed[:3]))
+            return f"the best that fits with the rest, not {told}" + (
+                f" and {len(self.passed) - 3} more" if len(self.passed) > 3 else ""
             )
         return "the best that is allowed"
 
