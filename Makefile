@@ -9,7 +9,7 @@ demo: ## show the whole job on real software, in a temporary directory
 	@tools/setup demo && . tools/environment && demo/run
 
 test: ## everything: style, types, fast and slow tests
-	@tools/setup test && . tools/environment && tools/check && $(PYTEST) -m slow --durations=15 tests
+	@tools/setup test && . tools/environment && tools/check && $(PYTEST) -m slow -n 2 --dist loadfile --durations=20 tests
 
 check: ## style, types and the fast tests, in under a minute
 	@tools/setup test && . tools/environment && tools/check

@@ -25,6 +25,13 @@ KEEP = (
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever goes through the installed commands is slow: `make check` leaves it to `make test`."""
+    for item in items:
+        if "black" in item.path.relative_to(item.config.rootpath).parts:
+            item.add_marker("slow")
+
+
 def environment(home: Path) -> dict[str, str]:
     """The environment of a user whose whole world is `home`."""
     env = {k: v for k, v in os.environ.items() if k in KEEP or k.endswith("_proxy")}
