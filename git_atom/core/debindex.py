@@ -73,7 +73,7 @@ def _relation(text: str) -> Relation:
         op, _, version = rest.partition(" ")
         if (
             op in _OPERATORS
-            and version[-1:] == ")"
+            and version[-1:] == ")" != version
             and version[:-1].isascii()
             and not _ODD.search(version, 0, len(version) - 1)
         ):
