@@ -25,7 +25,7 @@ _KEPT = (
     "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH",
 )  # fmt: skip
 _SHOWN = 10  # refusals that are told one by one
-_FEW = 40  # refs that are looked up by name; more are read all at once
+_FEW = 4  # refs that are looked up by name; more are read all at once
 _FOUNDERS = "atom.receiveAnchor"
 
 
@@ -53,12 +53,14 @@ def run(host: Host, hook: str, state: str, data: bytes) -> Verdict:
             making.sub_commit_bytes,
             _founders(host, updates) if hook == HOOKS["server"] else frozenset(),
             lambda anchor: _floor(host, anchor),
+            lambda ref: refs.only_unpacked(repo, ref),
         )
         judge = receive.judge if hook == HOOKS["server"] else transaction.judge
         verdict = judge(updates, view)
         if verdict.refused:
             raise _refusal(verdict)
-        _remember(digests, verdict)
+        for tree in verdict.trees:
+            digests.remember(tree)
     return verdict
 
 
@@ -83,12 +85,16 @@ class _Refs:
         logs = {refnames.LOG} | {f"{ref[:75]}/log" for ref in wanted if ref.startswith(refnames.SETS)}
         self._asked = {*wanted, *logs}
         self._all = len(self._asked) > _FEW
-        self._found = self._everything() if self._all else refs.several(repo, sorted(self._asked))
+        self._found = self._everything() if self._all else self._one_by_one()
 
     def get(self, ref: str, /) -> Oid | None:
         if not self._all and ref not in self._asked:
             self._all, self._found = True, self._everything()
         return self._found.get(ref)
+
+    def _one_by_one(self) -> dict[str, Oid]:
+        """One git for each, which looks for that ref alone; one for all of them walks every ref that begins like any."""
+        return {ref: oid for name in sorted(self._asked) for ref, oid in refs.listing(self._repo, name) if ref == name}
 
     def _everything(self) -> dict[str, Oid]:
         prefixes = (refnames.ATOMS, refnames.SUBS, refnames.LOG, refnames.SETS)
@@ -105,15 +111,6 @@ def _founders(host: Host, updates: Sequence[Update]) -> frozenset[str]:
 def _floor(host: Host, anchor: Digest) -> Oid | None:
     outside: Mapping[str, str] = {k: v for k, v in host.environ.items() if not k.startswith("GIT_") or "CONFIG" in k}
     return refs.get(repos.store(host._replace(environ=outside)), refnames.set_log(anchor))
-
-
-def _remember(digests: TreeDigests, verdict: Verdict) -> None:
-    """Keep digests of trees for the next time; a server whose user has no home is only slower."""
-    try:
-        for tree in verdict.trees:
-            digests.remember(tree)
-    except OSError:
-        return
 
 
 def _refusal(verdict: Verdict) -> ManyErrors:

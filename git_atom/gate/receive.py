@@ -13,7 +13,7 @@ from git_atom.core.lock import LockedSub
 from git_atom.core.statements import Release, name_folder, read_tag
 from git_atom.errors import AtomError, ConflictError, RefusedError
 from git_atom.gate import release as releases
-from git_atom.gate.succession import check_old_state
+from git_atom.gate.succession import check_old_state, warm
 from git_atom.gate.verdict import Asked, Refusal, Update, Verdict, View, sort
 from git_atom.git.objects import oid_of
 from git_atom.trust import log as logs
@@ -83,6 +83,7 @@ class _Push:
         before = logs.remembered(view.objects, old) if old else None
         if self._head is None:
             return before, before
+        warm(view.objects, before.value if before else None, self._head)
         after = logs.verify(view.objects, view.digests, self._head, floor=before)
         if self._owner and after.value.anchor.hex != self._owner:
             raise RefusedError("ATOM-8516", "the log shown is that of another set", note=f"shown {after.value.anchor}")

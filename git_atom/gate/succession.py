@@ -10,6 +10,7 @@ from __future__ import annotations
 from git_atom.core.digest import Oid
 from git_atom.core.statements import Entry, name_folder
 from git_atom.errors import RefusedError
+from git_atom.git.capped import Capped
 from git_atom.git.objects import Objects
 from git_atom.trust import log as logs
 from git_atom.trust import sshsig
@@ -49,6 +50,22 @@ def _check_signers(objects: Objects, policy: _Policy, after: Log, entry: Entry) 
             raise _refused(entry, f"key {signer.fingerprint} might not publish '{name}' before this push")
 
 
+def warm(objects: Capped, before: Log | None, head: Oid) -> None:
+    """Have the entries that a push brings read in few questions, and not at all when they bring more than anybody publishes."""
+    trees: list[Oid] = []
+    at: Oid | None = head
+    while at is not None and (before is None or at != before.head):
+        found = objects.get(at)
+        if found is None or found[1] != "commit":
+            return
+        lines = found[2].split(b"\n\n", 1)[0].split(b"\n")
+        trees.append(Oid(lines[0][5:].decode(errors="replace")))
+        at = _parent(found[2])
+    trees += [before.tree] if before is not None and before.head == at else []
+    for new, old in zip(trees, [*trees[1:], None], strict=True):
+        objects.warm(old, new)
+
+
 class _Policy:
     """Who might do what in a set, as it was accepted: owners, and the keys of the claims."""
 
@@ -82,9 +99,13 @@ def _commits(objects: Objects, old: Oid, new: Oid) -> list[bytes]:
     while at is not None and at != old:
         raw = objects.read(at)[2]
         out.append(raw)
-        parents = [line[7:] for line in raw.split(b"\n\n", 1)[0].split(b"\n") if line.startswith(b"parent ")]
-        at = Oid.parse(parents[0].decode()) if parents else None
+        at = _parent(raw)
     return out[::-1]
+
+
+def _parent(raw: bytes) -> Oid | None:
+    lines = raw.split(b"\n\n", 1)[0].split(b"\n")
+    return next((Oid.parse(line[7:].decode(errors="replace")) for line in lines if line.startswith(b"parent ")), None)
 
 
 def _refused(entry: Entry, why: str) -> RefusedError:

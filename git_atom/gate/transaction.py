@@ -13,6 +13,7 @@ from git_atom.core.digest import Oid
 from git_atom.core.statements import Release, name_folder, read_tag
 from git_atom.errors import AtomError, ConflictError, RefusedError
 from git_atom.gate import release as releases
+from git_atom.gate.succession import warm
 from git_atom.gate.verdict import Asked, Refusal, Update, Verdict, View, sort
 from git_atom.git.objects import oid_of
 from git_atom.trust import log as logs
@@ -25,7 +26,8 @@ from git_atom.trust.verified import Verified
 
 def judge(updates: Sequence[Update], view: View) -> Verdict:
     """Judge a prepared transaction by the refs as they still are. Raises AtomError for what makes judging impossible: also a no."""
-    by_set, refused = sort(updates)
+    moving = [u for u in updates if u.new != view.refs.get(u.ref) and not (u.new is None and view.survives(u.ref))]
+    by_set, refused = sort(moving)
     trees: list[Oid] = []
     for owner, asked in by_set.items():
         refused += _Change(owner, asked, view, trees).judge()
@@ -88,6 +90,7 @@ class _Change:
     def _continued(self, before: Verified[Log] | None, head: Oid) -> Verified[Log]:
         """Verify a new head: as a continuation, or in the user's own repository as the same versions in another order."""
         view = self._view
+        warm(view.objects, before.value if before else None, head)
         try:
             return logs.verify(view.objects, view.digests, head, floor=before)
         except RefusedError as error:

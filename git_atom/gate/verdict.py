@@ -11,8 +11,8 @@ from git_atom.core.digest import Digest, Oid
 from git_atom.core.refnames import Place
 from git_atom.core.statements import Release
 from git_atom.errors import AtomError, MalformedError
+from git_atom.git.capped import Capped
 from git_atom.git.digests import TreeDigests
-from git_atom.git.objects import Objects
 
 MAX_BYTES = 64 << 20  # of what git writes to a hook
 MAX_REFS = 100_000  # of ours in one push
@@ -62,16 +62,18 @@ class View(NamedTuple):
 
     atom_tree: the tree of an atom commit, refused when it is not the one a release makes; sub_commit: the commit of a sub-atom, from
     its tree or file, that one's kind and the object format. founders: anchors that may be founded here, empty for any.
-    floor: the newest head of a set that its remote accepted, as far as the user knows.
+    floor: the newest head of a set that its remote accepted, as far as the user knows. survives: whether a ref that is deleted is there
+    afterwards all the same, because only one of the two places where git keeps it is cleared.
     """
 
-    objects: Objects
+    objects: Capped
     digests: TreeDigests
     refs: Refs
     atom_tree: Callable[[bytes, Release], Oid]
     sub_commit: Callable[[Oid, str, str], bytes]
     founders: frozenset[str] = frozenset()
     floor: Callable[[Digest], Oid | None] = lambda anchor: None
+    survives: Callable[[str], bool] = lambda ref: False
 
 
 def parse(data: bytes) -> list[Update]:

@@ -83,3 +83,21 @@ def listing(repo: Repo, *prefixes: str) -> list[tuple[str, Oid]]:
     out = proc.check(["git", "for-each-ref", "--format=%(objectname) %(refname)", *prefixes], env=repo.env)
     rows = [line.split(" ", 1) for line in out.decode(errors="surrogateescape").splitlines()]
     return [(ref, Oid(oid)) for oid, ref in rows]
+
+
+def only_unpacked(repo: Repo, ref: str) -> bool:
+    """Whether a deletion that git is about to make only clears the file of a ref that packed-refs has as well (git-pack-refs(1)).
+
+    git 2.39 calls reference-transaction for that, too. A deletion of the ref itself holds packed-refs.lock at that moment.
+    """
+    common = os.path.join(repo.git_dir, "commondir")
+    folder = repo.git_dir
+    if os.path.exists(common):  # a linked work tree, gitrepository-layout(5)
+        with open(common, encoding="utf-8", errors="surrogateescape") as file:
+            folder = os.path.normpath(os.path.join(folder, file.read().rstrip("\n")))
+    packed = os.path.join(folder, "packed-refs")
+    now = get(repo, ref)
+    if now is None or os.path.exists(packed + ".lock") or not os.path.exists(packed):
+        return False
+    with open(packed, "rb") as rows:
+        return f"\n{now} {ref}\n".encode(errors="surrogateescape") in b"\n" + rows.read()

@@ -329,6 +329,20 @@ def test_d01_a_few_bytes_that_stand_for_billions_of_files(forger: Forger, refuse
     accepted(forger, bare, *forger.specs(forger.add("b", "1.0.0", more=[(MODE_TREE, b"d", oid, digest)])))
 
 
+def test_d01_in_the_log(forger: Forger, refused: Refused, bare: Path) -> None:
+    """The log's own tree is somebody else's, too."""
+    start = forger.draft
+    oid, _ = bomb(forger, 10, 10)
+    rows = [*forger.objects.tree(start.tree or ""), (MODE_TREE, b"zzz", oid)]
+    text = forger.objects.read(forger.head)[2].split(b"\n", 1)[1]
+    bad = write_loose(
+        forger.repo, "commit", f"tree {forger.tree(*rows)}\nparent {forger.head}\n".encode() + text.split(b"\n", 1)[1]
+    )
+    begin = time.monotonic()
+    refused("ATOM-2015", f"{bad}:{LOG}")
+    assert time.monotonic() - begin < 5
+
+
 def test_d04_directories_without_end(forger: Forger, refused: Refused, bare: Path) -> None:
     start = forger.draft
     for levels in (4096, 100):
@@ -635,3 +649,179 @@ def test_in_a_gitolite(atom: Path, run: Run, home: Path, monkeypatch: pytest.Mon
         publish_and_be_refused(server, url, atom, run)
         run("git", "push", "-q", f"ssh://127.0.0.1:{port}/nowhere", "HEAD:refs/heads/x", cwd=atom, status=128)
     assert run("git", "atom", "hooks", "install", "-n", cwd=server).stderr.startswith("is installed already")
+
+
+# --- the client's hook ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clone(bare: Path, forger: Forger, home: Path, run: Run) -> Path:
+    """A repository with the client's hook that has what the server has."""
+    path = home / "clone"
+    run("git", "init", "-q", path)
+    run("git", "remote", "add", "origin", str(bare), cwd=path)
+    run("git", "remote", "add", "forge", str(forger.path), cwd=path)
+    assert run("git", "atom", "hooks", "install", cwd=path).stdout.strip().endswith("hooks/reference-transaction")
+    run("git", "fetch", "-q", "origin", f"{LOG}:{LOG}", cwd=path)
+    run("git", "fetch", "-q", "origin", "refs/atoms/*:refs/atoms/*", cwd=path)
+    assert "refs/atoms/a/1.0.0" in refs(run, path)
+    return path
+
+
+def stopped(run: Run, clone: Path, code: str, *argv: str, stdin: str = "") -> None:
+    before = refs(run, clone)
+    done = run("git", *argv, cwd=clone, status=None, stdin=stdin)
+    assert done.returncode != 0 and f"error[{code}]" in done.stderr, done.stderr
+    assert refs(run, clone) == before
+
+
+def test_client_a_fetch_that_would_bring_a_bad_atom(clone: Path, forger: Forger, run: Run) -> None:
+    start = forger.draft
+    bad = forger.publish(forger.tag(forger.release("b", "1.0.0"), OTHER))[0]
+    run("git", "update-ref", "refs/atoms/b/1.0.0", bad.oid, cwd=forger.path)
+    run("git", "update-ref", LOG, forger.head, cwd=forger.path)
+    stopped(run, clone, "ATOM-3004", "fetch", "forge", "refs/atoms/*:refs/atoms/*")
+    stopped(run, clone, "ATOM-3004", "fetch", "forge", f"{LOG}:{LOG}")
+    run("git", "fetch", "-q", "forge", "refs/atoms/*:refs/remotes/forge/*", cwd=clone)  # none of our refs
+    run("git", "update-ref", "-d", "refs/atoms/b/1.0.0", cwd=forger.path)
+    run("git", "update-ref", LOG, start.head or "", cwd=forger.path)
+    forger.draft = start
+    good = forger.add("b", "1.0.0")
+    run("git", "update-ref", "refs/atoms/b/1.0.0", good.oid, cwd=forger.path)
+    run("git", "update-ref", LOG, forger.head, cwd=forger.path)
+    run("git", "fetch", "-q", "forge", "refs/atoms/*:refs/atoms/*", f"{LOG}:{LOG}", cwd=clone)
+    assert "refs/atoms/b/1.0.0" in refs(run, clone)
+
+
+def test_client_a_local_write_that_moves_a_version(clone: Path, forger: Forger, run: Run, bare: Path) -> None:
+    accepted(forger, bare, *forger.specs(forger.add("a", "1.1.0", "1.0.0")))
+    old = rev(run, clone, LOG)
+    run("git", "fetch", "-q", "origin", f"{LOG}:{LOG}", "refs/atoms/*:refs/atoms/*", cwd=clone)
+    one, two = rev(run, clone, "refs/atoms/a/1.0.0"), rev(run, clone, "refs/atoms/a/1.1.0")
+    head = rev(run, clone, LOG)
+    stopped(run, clone, "ATOM-3010", "update-ref", "refs/atoms/a/1.0.0", two)
+    stopped(run, clone, "ATOM-8505", "update-ref", "refs/atoms/a/1.0.0", f"{one}^{{commit}}")
+    stopped(run, clone, "ATOM-8503", "update-ref", "-d", "refs/atoms/a/1.0.0")
+    stopped(run, clone, "ATOM-8503", "update-ref", "-d", LOG)
+    stopped(run, clone, "ATOM-8510", "update-ref", LOG, old)
+    stopped(run, clone, "ATOM-1017", "update-ref", "refs/atoms/other", one)
+    stopped(run, clone, "ATOM-8507", "update-ref", f"refs/subs/{'0' * 40}", head)
+    run("git", "-c", "core.hooksPath=/dev/null", "update-ref", "-d", "refs/atoms/a/1.0.0", cwd=clone)
+    run("git", "update-ref", "refs/atoms/a/1.0.0", one, cwd=clone)  # put back as it was
+    (clone / "x").write_text("x")
+    commit(run, clone)
+    run("git", "tag", "t", cwd=clone)
+    run("git", "gc", "-q", "--prune=now", cwd=clone)
+    run("git", "pack-refs", "--all", cwd=clone)
+    run("git", "branch", "-q", "topic", cwd=clone)
+    run("git", "branch", "-q", "-D", "topic", cwd=clone)
+
+
+def test_client_prune_does_not_delete_what_is_published(clone: Path, forger: Forger, run: Run, bare: Path) -> None:
+    run("git", "update-ref", "-d", "refs/atoms/a/1.0.0", cwd=bare)
+    stopped(run, clone, "ATOM-8503", "fetch", "--prune", "origin", "+refs/atoms/*:refs/atoms/*")
+
+
+def test_client_unknown_states_pass_and_the_shim_is_quiet_for_other_refs(clone: Path, run: Run) -> None:
+    line = f"{'0' * 40} {'1' * 40} refs/atoms/a/1.0.0\n"
+    for state in ("preparing", "committed", "aborted", "whatever"):
+        run("git", "atom", "hooks", "run", "reference-transaction", state, cwd=clone, stdin=line)
+    run("git", "atom", "hooks", "run", "reference-transaction", "prepared", cwd=clone, stdin=line, status=2)
+    for bad in ("x\n", line[:-1], f"ref:refs/x {line[41:]}", line + line):
+        done = run("git", "atom", "hooks", "run", "reference-transaction", "prepared", cwd=clone, stdin=bad, status=7)
+        assert "error[ATOM-8501]" in done.stderr
+    run(
+        "git",
+        "atom",
+        "hooks",
+        "run",
+        "reference-transaction",
+        "prepared",
+        cwd=clone,
+        stdin="ref:refs/heads/a ref:refs/heads/b HEAD\n",
+    )
+    run("git", "atom", "hooks", "run", "post-receive", cwd=clone, status=129)
+    hook = clone / ".git/hooks/reference-transaction"
+    hook.write_text(hook.read_text().replace("-m git_atom.cli.main", "-c 'raise SystemExit(9)'"))
+    run("git", "commit", "-q", "--allow-empty", "-m", "x", cwd=clone)
+    run("git", "update-ref", "refs/atoms/a/9.0.0", "HEAD", cwd=clone, status=128)
+
+
+def test_client_our_own_commands_pass(server: Path, atom: Path, run: Run, home: Path) -> None:
+    """Publishing, joining, fetching into a store with the hook: they pass because what they write is good."""
+    store = home / ".local/share/git-atom/store.git"
+    for repo in (atom, store):
+        run("git", "atom", "hooks", "install", "--client", cwd=repo)
+    write_atom(atom / "zlib", "zlib", "1.3.2")
+    write_atom(atom / "curl", "curl", "8.0.0")
+    commit(run, atom)
+    run("git", "atom", "publish", "--all", "--push", "origin", cwd=atom)
+    run("git", "atom", "fetch", f"{server}::zlib@=1.3.2", cwd=home)
+    anchor = next(line.split("/")[2] for line in refs(run, store).splitlines() if line.endswith("/log"))
+    log = f"refs/sets/{anchor}/log"
+    stopped(run, store, "ATOM-8503", "update-ref", "-d", log)
+    stopped(run, store, "ATOM-3011", "update-ref", log, f"{log}~1")
+    one = f"refs/sets/{anchor}/atoms/zlib/1.3.2"
+    stopped(run, store, "ATOM-8505", "update-ref", one, f"{one}^{{commit}}")
+    stopped(run, store, "ATOM-8516", "update-ref", f"refs/sets/{'0' * 64}/log", log)
+    run("git", "update-ref", "-d", one, cwd=store)
+    run("git", "atom", "fetch", f"{server}::zlib@=1.3.2", cwd=home)
+    run("git", "clone", "-q", str(server), home / "second")
+    run("git", "atom", "hooks", "install", cwd=home / "second")
+    run("git", "atom", "init", cwd=home / "second")
+
+
+# --- installing -------------------------------------------------------------------------------------------------------
+
+
+def test_install_beside_a_hook(bare: Path, home: Path, run: Run, project: Path) -> None:
+    hook = bare / "hooks/pre-receive"
+    ours = hook.read_bytes()
+    theirs = f"#!/bin/sh\ncat >{home}/seen\nexec test ! -e {home}/no\n".encode()
+    hook.write_bytes(theirs)
+    hook.chmod(0o751)
+    before = everything(bare)
+    told = run("git", "atom", "hooks", "install", "-n", "--server", cwd=bare)
+    assert "would be installed" in told.stderr and everything(bare) == before
+    run("git", "atom", "hooks", "install", "--server", cwd=bare)
+    kept = bare / "hooks/pre-receive.before-git-atom"
+    assert kept.read_bytes() == theirs and kept.stat().st_mode & 0o777 == 0o751 and hook.read_bytes() == ours
+    before = everything(bare)
+    assert "already" in run("git", "atom", "hooks", "install", "--server", cwd=bare).stderr
+    assert everything(bare) == before
+    made = Forger(home / "forge.git").claim("a")
+    atom = made.add("a", "1.0.0")
+    accepted(made, bare, *made.specs(atom))
+    assert (home / "seen").read_text().splitlines() == [
+        f"{'0' * 40} {made.head} {LOG}", f"{'0' * 40} {atom.oid} refs/atoms/a/1.0.0"
+    ] or (home / "seen").read_text().count("\n") == 2  # fmt: skip
+    (home / "no").touch()
+    run("git", "push", bare, "HEAD:refs/heads/x", cwd=project, status=1)
+    (home / "no").unlink()
+    hook.write_bytes(ours.replace(b" -I ", b" -E "))  # an older one of ours
+    assert "brought up to date" in run("git", "atom", "hooks", "install", cwd=bare).stderr
+    assert hook.read_bytes() == ours and kept.read_bytes() == theirs
+    hook.write_bytes(theirs)
+    assert "ATOM-8514" in run("git", "atom", "hooks", "install", cwd=bare, status=128).stderr
+    assert hook.read_bytes() == theirs
+
+
+def test_install_where_git_looks_for_hooks(project: Path, home: Path, run: Run) -> None:
+    shared = home / "my hooks"
+    run("git", "config", "--global", "core.hooksPath", str(shared))
+    done = run("git", "atom", "hooks", "install", "--server", "--client", cwd=project)
+    assert (
+        sorted(os.listdir(shared)) == ["pre-receive", "reference-transaction"]
+        and "serves every repository" in done.stderr
+    )
+    run("git", "config", "core.hooksPath", "own", cwd=project)
+    run("git", "atom", "hooks", "install", cwd=project)
+    assert (project / "own/reference-transaction").exists()
+    run("git", "config", "core.hooksPath", "/dev/null", cwd=project)
+    assert "ATOM-8514" in run("git", "atom", "hooks", "install", cwd=project, status=128).stderr
+    assert "ATOM-2003" in run("git", "atom", "hooks", "install", cwd=home, status=128).stderr
+    run("git", "worktree", "add", "-q", home / "tree", cwd=project)
+    run("git", "config", "--unset", "core.hooksPath", cwd=project)
+    run("git", "config", "--global", "--unset", "core.hooksPath")
+    run("git", "atom", "hooks", "install", cwd=home / "tree")
+    assert (project / ".git/hooks/reference-transaction").exists()
