@@ -132,14 +132,19 @@ def _dispatch(tool_name: str, argv: list[str]) -> int:
 
 
 def _failed(error: Exception, argv: list[str]) -> int:
-    """Say what went wrong and return the exit code."""
-    sys.stdout.flush()
+    """Say what went wrong, as far as there is somewhere to say it, and return the exit code."""
     from git_atom.cli import render
     from git_atom.errors import AtomError
 
     told = error if isinstance(error, AtomError) else render.translate(error)
     options = argv[: argv.index("--")] if "--" in argv else argv
-    render.report(told, json="--json" in options)
+    for number, say in ((1, sys.stdout.flush), (2, lambda: render.report(told, json="--json" in options))):
+        try:
+            say()
+        except BrokenPipeError:
+            raise
+        except OSError:  # a full disk, a terminal that is gone: what is still to be written goes nowhere
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
     return told.exit
 
 
