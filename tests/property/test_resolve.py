@@ -131,7 +131,7 @@ def told(solution: Solution) -> State:
     return {(c.scope, c.candidate.name): c.candidate for c in solution.chosen}
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.one_of(problems(), problems(scopes=True)))
 def test_answers_are_those_of_a_search_of_everything(
     case: tuple[list[Offer], list[Requirement], dict[Key, str]],
@@ -145,7 +145,7 @@ def test_answers_are_those_of_a_search_of_everything(
         assert brute.holds(told(answer))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(problems())
 def test_the_smallest_closure_is_the_smallest(case: tuple[list[Offer], list[Requirement], dict[Key, str]]) -> None:
     offers, roots, prefer = case
@@ -160,7 +160,7 @@ def test_the_smallest_closure_is_the_smallest(case: tuple[list[Offer], list[Requ
         assert told(answer) == brute.walk([s for s in brute.states if len(s) == fewest])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(problems(), st.randoms(use_true_random=False))
 def test_no_engine_and_no_order_of_input_shows(
     case: tuple[list[Offer], list[Requirement], dict[Key, str]], dice: random.Random
@@ -193,7 +193,7 @@ def without(offers: list[Offer], roots: list[Requirement], rule: Rule) -> tuple[
     return out, roots
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(problems())
 def test_explanations_are_minimal_and_ways_out_lead_out(
     case: tuple[list[Offer], list[Requirement], dict[Key, str]],
