@@ -8,6 +8,7 @@ who may do what counts from the next push on; nobody is shut out, since a push o
 from __future__ import annotations
 
 from git_atom.core.digest import Oid
+from git_atom.core.refnames import LOG
 from git_atom.core.statements import Entry, name_folder
 from git_atom.errors import RefusedError
 from git_atom.git.capped import Capped
@@ -27,27 +28,27 @@ def check_old_state(objects: Objects, before: Log, after: Log) -> None:
     commits = _commits(objects, before.head, after.head)
     for raw, entry in zip(commits, logs.entries(objects, after.head, before.head), strict=True):
         if charter_changed:
-            raise _refused(entry, "the charter before it in this push is not accepted yet")
+            raise _refused(entry, raw, "the charter before it in this push is not accepted yet")
         charter_changed = entry.kind == "charter"
         if entry.kind in ("charter", "revoke"):
             continue  # signed under the charter before it, or only taking something away
         names = {item[0] for item in entry.items}
         who = sshsig.parse(split_commit(raw)[1]).key
         if not policy.may_enter(who, names):
-            raise _refused(entry, f"key {who.fingerprint} might not write it before this push")
+            raise _refused(entry, raw, f"key {who.fingerprint} might not write it before this push")
         if entry.kind == "publish":
-            _check_signers(objects, policy, after, entry)
+            _check_signers(objects, policy, after, entry, raw)
         elif (fresh := sorted(claimed & names)) and not all(policy.keeps(after, name) for name in fresh):
-            raise _refused(entry, f"the claim of '{fresh[0]}' before it in this push is not accepted yet")
+            raise _refused(entry, raw, f"the claim of '{fresh[0]}' before it in this push is not accepted yet")
         claimed |= names if entry.kind == "claim" else set()
 
 
-def _check_signers(objects: Objects, policy: _Policy, after: Log, entry: Entry) -> None:
+def _check_signers(objects: Objects, policy: _Policy, after: Log, entry: Entry, raw: bytes) -> None:
     for name, version in entry.items:
         found = objects.at(after.tree, f"{name_folder(name)}/versions/{version}".encode())
         signer = sshsig.parse(split_tag(objects.read(found[1])[2])[1] if found else b"").key
         if signer not in policy.publishers(name):
-            raise _refused(entry, f"key {signer.fingerprint} might not publish '{name}' before this push")
+            raise _refused(entry, raw, f"key {signer.fingerprint} might not publish '{name}' before this push")
 
 
 def warm(objects: Capped, before: Log | None, head: Oid) -> None:
@@ -108,11 +109,10 @@ def _parent(raw: bytes) -> Oid | None:
     return next((Oid.parse(line[7:].decode(errors="replace")) for line in lines if line.startswith(b"parent ")), None)
 
 
-def _refused(entry: Entry, why: str) -> RefusedError:
+def _refused(entry: Entry, raw: bytes, why: str) -> RefusedError:
     return RefusedError(
         "ATOM-8508",
         f"entry {entry.seq} ('{entry.kind}') uses what only this push would allow",
         note=why,
-        hint="push the change first and what relies on it afterwards: git push <remote> "
-        "<the entry before it>:refs/atoms-log/head",
+        hint=f"push up to the entry before it first: git push <remote> {_parent(raw)}:{LOG}",
     )
