@@ -58,7 +58,7 @@ def add(
     """
     files = intent.read(host, ".")
     data, asked = files.data, []
-    before = manifests.parse(data, files.manifest)
+    before = files.value
     for text in texts:
         wanted = Uri.parse(text)
         source = _source(host, files, before, wanted)
@@ -69,9 +69,9 @@ def add(
             values["for"] = tuple(use for use in USES if use in uses)
         data = _put(data, before, wanted.name, values)
         asked.append(wanted._replace(source=source.url or source.path))
-    ground = intent.stand(host, files._replace(data=data), offline=offline, consent=consent)
+    ground = intent.stand(host, _with(files, data), offline=offline, consent=consent)
     ground = ground._replace(pending=tuple(str(one) for one in asked))
-    made = intent.work_out(ground, files._replace(data=data))
+    made = intent.work_out(ground, _with(files, data))
     data = _settled(data, files.manifest, made.lock, [one.name for one in asked])
     return _done(files, data, made, dry_run)
 
@@ -85,13 +85,18 @@ def remove(host: Host, names: Sequence[str], *, offline: bool = False, dry_run: 
 
     files = intent.read(host, ".")
     data = files.data
-    known = {dep.name for dep in manifests.parse(data, files.manifest).deps}
+    known = {dep.name for dep in files.value.deps}
     for name in dict.fromkeys(names):
         if name not in known:
             raise unknown(name, known, files.manifest)
         data = manifest_edit.drop(data, name)
-    ground = intent.stand(host, files._replace(data=data), offline=offline, consent=None)
-    return _done(files, data, intent.work_out(ground, files._replace(data=data)), dry_run)
+    ground = intent.stand(host, _with(files, data), offline=offline, consent=None)
+    return _done(files, data, intent.work_out(ground, _with(files, data)), dry_run)
+
+
+def _with(files: Files, data: bytes) -> Files:
+    """The same files with another manifest; raises what reading it raises."""
+    return files._replace(data=data, value=manifests.parse(data, files.manifest))
 
 
 def _put(data: bytes, before: Manifest, name: str, values: dict[str, str | tuple[str, ...]]) -> bytes:
@@ -122,7 +127,7 @@ def _done(files: Files, data: bytes, made: Made, dry_run: bool) -> Edited:
         both = [(os.path.join(files.folder, manifests.FILE), data)] if changed else []
         both += [(os.path.join(files.folder, locks.FILE), made.text)] if made.changed else []
         workdir.write_all(both)
-    edits = _edits(manifests.parse(files.data, files.manifest).deps, manifests.parse(data, files.manifest).deps)
+    edits = _edits(files.value.deps, manifests.parse(data, files.manifest).deps)
     return Edited(files.manifest, files.lock, edits, made.changes, changed or made.changed)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from git_atom.app import sets, workdir
+from git_atom.app import workdir
 from git_atom.atom.agreement import disagreements
 from git_atom.core import lock as locks
 from git_atom.core import manifest as manifests
@@ -18,6 +18,9 @@ from git_atom.errors import CannotError
 from git_atom.git import repo as repos
 from git_atom.git import worktree
 from git_atom.git.repo import Repo
+
+if TYPE_CHECKING:
+    from git_atom.app import sets
 
 TOOLCHAIN = "toolchain"
 

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from git_atom.app import memo, sets, sourcing, stock, workdir
+from git_atom.app import memo, workdir
 from git_atom.app.ground import TOOLCHAIN, Ground, here
 from git_atom.atom.agreement import disagreements
 from git_atom.core import lock as locks
 from git_atom.core import manifest as manifests
-from git_atom.core.digest import of_bytes
+from git_atom.core import refnames
+from git_atom.core.digest import Digest, of_bytes
 from git_atom.core.host import Host
 from git_atom.core.lock import Lock
+from git_atom.core.manifest import Manifest
 from git_atom.errors import AtomError, NegativeError
+from git_atom.git import refs
 from git_atom.git import repo as repos
 from git_atom.git.repo import Repo
+
+if TYPE_CHECKING:
+    from git_atom.app import sets
 
 
 class Change(NamedTuple):
@@ -35,12 +41,11 @@ class Change(NamedTuple):
 
 
 class Locked(NamedTuple):
-    """What locking came to: the lock's path, whether it was or would be written, what changed, the lock itself."""
+    """What locking came to: the lock's path, whether it was or would be written, what changed."""
 
     path: str
     written: bool
-    changes: tuple[Change, ...]
-    lock: Lock
+    changes: tuple[Change, ...] = ()
 
 
 class Files(NamedTuple):
@@ -50,6 +55,7 @@ class Files(NamedTuple):
     manifest: str
     lock: str
     data: bytes
+    value: Manifest
     before: bytes | None
     old: Lock
 
@@ -68,9 +74,9 @@ def read(host: Host, folder: str) -> Files:
     place = os.path.normpath(os.path.join(host.cwd, folder))
     shown = os.path.relpath(os.path.join(place, locks.FILE), host.cwd)
     named = os.path.join(os.path.dirname(shown), manifests.FILE)
-    data, _ = workdir.manifest_at(place, named)
+    data, manifest = workdir.manifest_at(place, named)
     before, old = workdir.lock_at(place, shown)
-    return Files(place, named, shown, data, before, old)
+    return Files(place, named, shown, data, manifest, before, old)
 
 
 def lock(
@@ -88,6 +94,9 @@ def lock(
     locked: refuse when that would change it (NegativeError ATOM-8044). frozen: only hold it against the manifest, look at nothing else
     (8045). offline: use no network. Raises what reading, choosing and fetching raise; nothing is written then.
     """
+    place = os.path.normpath(os.path.join(host.cwd, folder))
+    if _as_noted(host, place):
+        return Locked(os.path.relpath(os.path.join(place, locks.FILE), host.cwd), False)
     files = read(host, folder)
     if frozen:
         return _held(files)
@@ -134,15 +143,14 @@ def unknown(name: str, known: set[str], where: str) -> NegativeError:
 
 def stand(host: Host, files: Files, *, offline: bool, consent: sets.Consent | None) -> Ground:
     """What choosing stands on, from a directory's files."""
-    manifest = manifests.parse(files.data, files.manifest)
-    return Ground(host, _repo(host, files.folder), files.folder, files.data, manifest, files.old, offline, consent)
+    return Ground(host, _repo(host, files.folder), files.folder, files.data, files.value, files.old, offline, consent)
 
 
 def work_out(ground: Ground, files: Files) -> Made:
     """The lock that a manifest comes to, nothing written. What was worked out before and cannot be otherwise is not worked out again."""
     if files.before is not None and _unchanged(ground, files):
         return Made(files.before, files.old, (), False)
-    from git_atom.app import choosing
+    from git_atom.app import choosing, sourcing
 
     if ground.manifest.pins:
         raise sourcing.not_yet(
@@ -155,27 +163,63 @@ def work_out(ground: Ground, files: Files) -> Made:
     text = locks.format(lock)
     lock = locks.parse(text, files.lock)
     if not chosen.spoken_of:
-        memo.put(_memo(ground, lock, text), b"")
+        memo.put(_memo(ground.host, ground.data, text), _heads(ground, lock))
     return Made(text, lock, tuple(differences(files.old, lock)), text != files.before)
 
 
-def _memo(ground: Ground, lock: Lock, text: bytes) -> str:
-    """Where it is noted that a text is what a manifest comes to, as long as the store knows nothing newer of the sets in it."""
-    heads = stock.heads(ground.host, [s.anchor for s in lock.sets])
-    told = "\0".join(["1", of_bytes(ground.data), of_bytes(text), *(f"{a} {heads[a]}" for a in sorted(heads))])
-    return os.path.join(ground.host.cache, "locked", of_bytes(told.encode()).hex)
+def _memo(host: Host, manifest: bytes, lock: bytes) -> str:
+    """Where it is noted that a lock is what a manifest comes to here."""
+    told = "\0".join(["2", os.uname().machine, of_bytes(manifest), of_bytes(lock)])
+    return os.path.join(host.cache, "locked", of_bytes(told.encode()).hex)
+
+
+def _heads(ground: Ground, lock: Lock) -> bytes:
+    """The note itself: on how much of the work tree it depends, and the heads of sets that the store had then."""
+    local = any(dep.path for dep in ground.manifest.deps) or any(src.path for src in ground.manifest.srcs)
+    names = [refnames.set_log(Digest(s.anchor)) for s in lock.sets]
+    heads = refs.several(repos.store(ground.host), names) if names else {}
+    return "\n".join(["local" if local else "", *(f"{ref} {heads.get(ref, '')}" for ref in names)]).encode()
+
+
+def _noted(host: Host, manifest: bytes, lock: bytes) -> str | None:
+    """`local` or an empty word when a lock is what it would be if worked out again, the work tree apart; None when that is not known.
+
+    That is so as long as the store knows nothing newer of its sets: a version that is locked may have been retracted.
+    """
+    note = memo.get(_memo(host, manifest, lock))
+    if note is None:
+        return None
+    local, *rows = note.decode(errors="replace").split("\n")
+    before = dict(row.split(" ", 1) for row in rows)
+    now = refs.several(repos.store(host), list(before)) if before else {}
+    return local if before == {ref: str(now.get(ref, "")) for ref in before} else None
+
+
+def _as_noted(host: Host, place: str) -> bool:
+    """Whether manifest and lock are known to belong together and nothing else can matter; reads neither as what it means."""
+    texts = []
+    for name in (manifests.FILE, locks.FILE):
+        try:
+            with open(os.path.join(place, name), "rb") as file:
+                texts.append(file.read())
+        except OSError:
+            return False
+    return _noted(host, *texts) == ""
 
 
 def _unchanged(ground: Ground, files: Files) -> bool:
     """Whether the lock is what it would be if worked out again: noted so before, and nothing of the work tree has moved since."""
-    if ground.anew or ground.free or disagreements(ground.manifest, ground.old) or ground.manifest.pins:
+    if ground.anew or ground.free or ground.manifest.pins or disagreements(ground.manifest, ground.old):
         return False
-    if ground.old.toolchains and not any(t.platform == sourcing.platform() for t in ground.old.toolchains):
+    if _noted(ground.host, ground.data, files.before or b"") is None:
         return False
-    if memo.get(_memo(ground, ground.old, files.before or b"")) is None:
-        return False
-    if tuple(sorted(sourcing.subs(ground))) != ground.old.subs:
-        return False
+    if ground.old.toolchains or any(src.path for src in ground.manifest.srcs):
+        from git_atom.app import sourcing
+
+        if ground.old.toolchains and not any(t.platform == sourcing.platform() for t in ground.old.toolchains):
+            return False
+        if tuple(sorted(sourcing.subs(ground))) != ground.old.subs:
+            return False
     for dep in ground.manifest.deps:
         atom = next((ground.old.atom(d.atom) for d in ground.old.deps if d.key == dep.name), None)
         if dep.path and (
@@ -188,7 +232,7 @@ def _unchanged(ground: Ground, files: Files) -> bool:
 def _done(host: Host, files: Files, made: Made, dry_run: bool) -> Locked:
     if made.changed and not dry_run:
         workdir.write(os.path.join(files.folder, locks.FILE), made.text)
-    return Locked(files.lock, made.changed, made.changes, made.lock)
+    return Locked(files.lock, made.changed, made.changes)
 
 
 def _repo(host: Host, folder: str) -> Repo | None:
@@ -201,8 +245,7 @@ def _repo(host: Host, folder: str) -> Repo | None:
 
 
 def _held(files: Files) -> Locked:
-    manifest = manifests.parse(files.data, files.manifest)
-    problems = disagreements(manifest, files.old) if files.before is not None else ["it is not there"]
+    problems = disagreements(files.value, files.old) if files.before is not None else ["it is not there"]
     if problems:
         raise NegativeError(
             "ATOM-8045",
@@ -210,7 +253,7 @@ def _held(files: Files) -> Locked:
             note="\n".join(problems[:20]),
             hint="git atom lock",
         )
-    return Locked(files.lock, False, (), files.old)
+    return Locked(files.lock, False)
 
 
 def differences(old: Lock, new: Lock) -> list[Change]:

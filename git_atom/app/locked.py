@@ -8,7 +8,6 @@ from typing import NamedTuple
 from git_atom.app import intent
 from git_atom.app.ground import Ground
 from git_atom.app.intent import Files, unknown
-from git_atom.core import manifest as manifests
 from git_atom.core.host import Host
 from git_atom.core.lock import Edge, Lock
 from git_atom.core.manifest import Manifest
@@ -95,7 +94,7 @@ def _read(host: Host) -> tuple[Files, Manifest]:
     files = intent.read(host, ".")
     if files.before is None:
         raise CannotError("ATOM-8712", f"there is no '{files.lock}'", hint="git atom lock")
-    return files, manifests.parse(files.data, files.manifest)
+    return files, files.value
 
 
 def solution(manifest: Manifest, lock: Lock) -> Solution:

@@ -5,7 +5,7 @@ Everything that is in the store already is read from there; nothing is asked of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from git_atom.app import atoms, policies, sets
@@ -298,9 +298,3 @@ class Stock:
 def _not_here(what: str, where: str) -> UnavailableError:
     return UnavailableError("ATOM-8706", f"the set '{what}' is not in the store, and the network may not be used", where=where,
                             hint="run git atom lock once without --offline")  # fmt: skip
-
-
-def heads(host: Host, anchors: Iterable[str]) -> dict[str, str]:
-    """The newest verified heads that the store has of some sets, by anchor."""
-    wanted = set(anchors)
-    return {str(anchor): str(head) for anchor, head in sets.stored(host) if anchor in wanted} if wanted else {}

@@ -7,11 +7,12 @@ gitatom-manifest(5).
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from git_atom.core import uri
 from git_atom.core.name import check_name
-from git_atom.core.toml_place import Path, check, places
+from git_atom.core.toml_place import Path, Place, check, places
 from git_atom.core.toml_read import Notes, Table
 from git_atom.core.version import ANY, Requirement, Version
 from git_atom.errors import MalformedError
@@ -154,8 +155,14 @@ def parse(data: bytes, where: str = FILE) -> Manifest:
 
 def place(data: bytes, where: str, path: Path) -> str:
     """`file:line` of a key of a manifest that parses, for explanations that point at it; the file alone when it is not there."""
-    found = places(check(data, where)).get(path)
+    found = _places(data).get(path)
     return f"{where}:{found[0]}" if found else where
+
+
+@lru_cache(maxsize=4)
+def _places(data: bytes) -> dict[Path, Place]:
+    """Where everything stands in a manifest that parses; asked once for each of its keys."""
+    return places(check(data, FILE))
 
 
 def _toml(text: str, where: str) -> dict[str, object]:
