@@ -9,7 +9,7 @@ from git_atom.core import manifest as manifests
 from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Digest, Oid, of_bytes
 from git_atom.core.lock import Lock
 from git_atom.core.manifest import Manifest
-from git_atom.core.tree import tree_digest
+from git_atom.core.tree import check_link, tree_digest
 from git_atom.errors import CannotError, MalformedError
 from git_atom.git.objects import Objects
 
@@ -68,8 +68,11 @@ def read(objects: Objects, commit: Oid, root: Oid, path: str) -> Source:
             note="the manifest names things that a lock must pin",
             hint=f"git atom lock {'' if path == '.' else path}".rstrip() + " && git add . && git commit",
         )
-    digest = tree_digest(objects.listing(found[1]))
-    return Source(path, commit, found[1], digest, manifest, of_bytes(data), lock)
+    leaves = objects.listing(found[1])
+    for leaf in leaves:
+        if leaf.mode == MODE_LINK:
+            check_link(leaf.path)
+    return Source(path, commit, found[1], tree_digest(leaves), manifest, of_bytes(data), lock)
 
 
 def _file(objects: Objects, tree: Oid, name: str) -> bytes | None:

@@ -27,15 +27,42 @@ class Leaf(NamedTuple):
 
 
 def check_path(path: bytes) -> None:
-    """Refuse a path git cannot hold: empty or dot components, NUL, `.git` in any case. Raises MalformedError (ATOM-1004)."""
+    """Refuse a path git cannot hold: empty or dot components, NUL, and what any file system takes for `.git`.
+
+    Raises MalformedError (ATOM-1004).
+    """
     for part in path.split(b"/"):
-        if part in (b"", b".", b"..") or b"\0" in part or part.lower() == b".git":
+        if part in (b"", b".", b"..") or b"\0" in part or _is_git(part):
             shown = path.decode(errors="backslashreplace")
             raise MalformedError(
                 "ATOM-1004",
                 f"path '{shown}' cannot be kept in a git tree",
-                note="a component is empty, '.', '..' or '.git'",
+                note="a component is empty, '.', '..', or some file system takes it for '.git'",
             )
+
+
+def check_link(path: bytes) -> None:
+    """Refuse a symbolic link under the name of a file that git itself reads in a tree. Raises MalformedError (ATOM-1004)."""
+    if path.rpartition(b"/")[2].lower() in (b".gitmodules", b".gitattributes", b".gitignore", b".mailmap"):
+        shown = path.decode(errors="backslashreplace")
+        raise MalformedError("ATOM-1004", f"path '{shown}' is a link", note="git reads a file of that name itself")
+
+
+# what HFS+ leaves out when it compares names
+_IGNORED = {point: None for point in (*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF)}
+
+
+def _is_git(part: bytes) -> bool:
+    """`.git` as a name is seen without case, by HFS+ (some characters ignored) and by NTFS (short names, streams, trailing dots)."""
+    if b"g" not in part and b"G" not in part:
+        return False
+    for piece in part.split(b"\\"):
+        low = piece.lower()
+        if low.split(b":")[0].rstrip(b". ") in (b".git", b"git~1"):
+            return True
+        if not low.isascii() and low.decode(errors="replace").translate(_IGNORED) == ".git":
+            return True
+    return False
 
 
 def nest(leaves: Iterable[Leaf]) -> Node:
@@ -102,5 +129,5 @@ def mode_of(executable: bool) -> int:
 
 __all__ = [
     "EMPTY_TREE_SHA1", "MODE_EXEC", "MODE_FILE", "MODE_LINK", "MODE_TREE", "Leaf",
-    "check_path", "decode_listing", "empty_dir", "encode_listing", "mode_of", "tree_digest",
+    "check_link", "check_path", "decode_listing", "empty_dir", "encode_listing", "mode_of", "tree_digest",
 ]  # fmt: skip
