@@ -17,7 +17,7 @@ from git_atom.core.statements import Entry, Release, name_folder, read_tag
 from git_atom.core.uri import Uri
 from git_atom.core.version import ANY, Version
 from git_atom.errors import AtomError, CannotError, MalformedError, ManyErrors, NegativeError, RefusedError
-from git_atom.git import refs
+from git_atom.git import refs, remote
 from git_atom.git import repo as repos
 from git_atom.git.digests import TreeDigests
 from git_atom.git.objects import Objects, oid_of
@@ -168,7 +168,7 @@ def verify(host: Host, texts: Sequence[str], *, everything: bool = False, source
         only = {(name, str(version)) for scope, name, version in chosen if scope == here}
         try:
             with _opened(host, here) as (objects, log):
-                _verify_set(objects, here, log, only, source, done, problems)
+                _verify_set(host, objects, here, log, only, source, done, problems)
         except AtomError as error:
             problems.append(error)
     if len(problems) > 1:
@@ -197,6 +197,7 @@ def _opened(host: Host, here: Here) -> Iterator[tuple[Objects, Verified[Log]]]:
 
 
 def _verify_set(
+    host: Host,
     objects: Objects,
     here: Here,
     log: Verified[Log],
@@ -213,14 +214,20 @@ def _verify_set(
     }
     for name, version in sorted(wanted, key=lambda pair: (pair[0], Version.parse(pair[1]))):
         try:
-            done.append(_verify_one(objects, here, log, (name, version), now, source))
+            done.append(_verify_one(host, objects, here, log, (name, version), now, source))
         except AtomError as error:
             error.where = error.where or f"{name} {version}"
             problems.append(error)
 
 
 def _verify_one(
-    objects: Objects, here: Here, log: Verified[Log], which: tuple[str, str], present: dict[str, Oid], source: bool
+    host: Host,
+    objects: Objects,
+    here: Here,
+    log: Verified[Log],
+    which: tuple[str, str],
+    present: dict[str, Oid],
+    source: bool,
 ) -> Checked:
     name, version = which
     held = logs.release(objects, log, name, version)
@@ -246,18 +253,41 @@ def _verify_one(
         if held_sub is not None:
             atoms.check_sub(objects, held_sub, sub)
     if source:
-        _check_origin(objects, release, tree)
+        _check_origin(host, here, objects, release, tree)
     return Checked(log.value.anchor, name, version, release.tree, signer, "good", state)
 
 
-def _check_origin(objects: Objects, release: Release, tree: Oid) -> None:
+def _check_origin(host: Host, here: Here, objects: Objects, release: Release, tree: Oid) -> None:
+    """The atom must follow from its origin commit, which is here, or is fetched without files from where the set came from.
+
+    Raises CannotError ATOM-8014 when no one has it, MalformedError ATOM-8020 when it holds something else.
+    """
+    if objects.get(release.origin) is not None:
+        _derive(objects, release, tree)
+        return
+    for source in _places(host, here):
+        with remote.Incoming(here.repo) as incoming:
+            if incoming.fetch_trees(source, release.origin):
+                with Objects(incoming.repo) as inside:
+                    _derive(inside, release, tree)
+                return
+    raise CannotError(
+        "ATOM-8014",
+        f"origin {release.origin} of '{release.name} {release.version}' is not here",
+        note="nor does a place that the set is known from give it out",
+        hint="run it in a clone of the project, with its history",
+    )
+
+
+def _places(host: Host, here: Here) -> list[str]:
+    """Where a set is known from: mirrors it was fetched from, and of the own set the remote that git pushes to."""
+    found = list(sets.known_mirrors(host).get(here.anchor, ()))
+    name = remote.default(here.repo) if here.own else None
+    return list(dict.fromkeys([*([remote.url_of(here.repo, name)] if name else []), *found]))
+
+
+def _derive(objects: Objects, release: Release, tree: Oid) -> None:
     """The tree must be the very one of the directory in the origin commit, and the commit the one that follows from them."""
-    if objects.get(release.origin) is None:
-        raise CannotError(
-            "ATOM-8014",
-            f"origin {release.origin} of '{release.name} {release.version}' is not here",
-            hint="run it in a clone of the project, with its history",
-        )
     path = b"" if release.path == "." else release.path.encode(errors="surrogateescape")
     found = objects.at(objects.commit_tree(release.origin), path)
     if found != (MODE_TREE, tree):

@@ -118,6 +118,16 @@ class Incoming:
         found = dict(listing(self.repo, "refs/"))
         return {theirs: found[ours] for theirs, ours in wanted.items() if ours in found}
 
+    def fetch_trees(self, source: str, commit: Oid) -> bool:
+        """Fetch one commit with its trees, without history and, where the source can leave them out, without files.
+
+        False when the source cannot be read or does not have it. For a quarantine that is thrown away: what it holds has gaps.
+        """
+        argv = ["git", "-c", "fetch.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c", "gc.auto=0"]
+        argv += ["-c", "protocol.version=2", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--depth=1"]
+        argv += ["--filter=blob:none", "--no-auto-maintenance", "--no-recurse-submodules", "--", source]
+        return proc.run([*argv, f"{commit}:refs/incoming/origin"], env=self.repo.env).status == 0
+
     def accept(self) -> None:
         """Move the fetched packs into the repository they were fetched for: data first, then the index that makes it visible."""
         source, target = os.path.join(self.repo.objects, "pack"), os.path.join(self._target.objects, "pack")
