@@ -11,6 +11,8 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import FrameType
+
     from git_atom.cli.spec import Command, Tool
 
 _AGAIN = 1.0  # seconds after which another Ctrl-C is one more
@@ -50,11 +52,11 @@ def _answer_once() -> None:
 
     last = float("-inf")
 
-    def interrupted(number: int, frame: object) -> None:
+    def interrupted(number: int, frame: FrameType | None) -> None:
         nonlocal last
         earlier, last = last, monotonic()
         if last - earlier > _AGAIN:
-            raise KeyboardInterrupt
+            signal.default_int_handler(number, frame)
 
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, interrupted)
