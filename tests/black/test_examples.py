@@ -28,6 +28,8 @@ FIRST_READ = (
     "git-atom-init", "git-atom", "git-atom-new", "git-atom-lock", "git-atom-publish", "git-atom-list", "git-atom-show",
     "git-atom-verify", "git-atom-trust-explain", "git-atom-trust-list",
     "git-atom-trust-add", "git-atom-fetch", "git-atom-trust", "git-atom-get",
+    "git-atom-add", "git-atom-tree", "git-atom-why", "git-atom-outdated", "git-atom-update", "git-atom-driver-install",
+    "git-atom-driver-merge", "git-atom-driver-textconv", "git-atom-remove",
     "git-atom-log", "git-atom-uri", "git-atom-hooks-install", "git-atom-hooks-run", "git-atom-trust-remove",
     "git-atom-retract", "git-atom-charter", "git-atom-charter-show", "git-atom-charter-add-owner",
     "git-atom-charter-remove-owner", "git-atom-charter-add-owner", "git-atom-claim", "git-atom-charter-threshold",
