@@ -92,7 +92,9 @@ def publish(home: Path, env: dict[str, str], atom: str, at: int, urls: list[str]
     for number in range(ATOMS):
         folder = repo / name(at, number)
         folder.mkdir()
-        needs = f'[deps.{name(at - 1, number)}]\nurl = "{urls[at - 1]}"\nversion = "^1"\n' if number % 4 == 1 and at else ""
+        needs = (
+            f'[deps.{name(at - 1, number)}]\nurl = "{urls[at - 1]}"\nversion = "^1"\n' if number % 4 == 1 and at else ""
+        )
         (folder / "atom.toml").write_text(f'[atom]\nid = "{name(at, number)}"\nversion = "1.0.0"\n{needs}')
         (folder / "source.c").write_text(f"/* {at} {number} */\n")
         if needs:
