@@ -82,11 +82,11 @@ def is_brought(scene: Scene, _: int) -> None:
 
 
 DEEDS = {
-    "publish": Deed(publish, is_published, 6),
-    "fetch": Deed(fetch, is_fetched, 6),
-    "compose": Deed(compose, is_composed, 6),
-    "build": Deed(build, is_built, 6),
-    "import": Deed(bring, is_brought, 4),
+    "publish": Deed(publish, is_published, 4),
+    "fetch": Deed(fetch, is_fetched, 4),
+    "compose": Deed(compose, is_composed, 4),
+    "build": Deed(build, is_built, 4),
+    "import": Deed(bring, is_brought, 2),
 }
 # Python itself, before our first line runs, answers Ctrl-C by a traceback of its own; none of its frames is ours
 _STARTING = re.compile(r'File ".*/git_atom/(?!cli/main\.py", line \d+, in <module>)')
