@@ -285,6 +285,7 @@ CODES: dict[str, str] = {
     "ATOM-8514": "a hook cannot be installed here",
     "ATOM-8515": "an atom's manifest or lock says something else than its tag",
     "ATOM-8516": "a log is of another set than the one it is shown for",
+    "ATOM-8517": "a ref is there and cannot be read",
     "ATOM-8700": "a set has no atom of that name",
     "ATOM-8701": "atoms need each other in a circle",
     "ATOM-8702": "a repository serves another set than the locked one",

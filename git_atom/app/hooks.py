@@ -9,7 +9,7 @@ from git_atom.atom import objects as making
 from git_atom.core import refnames
 from git_atom.core.digest import Digest, Oid
 from git_atom.core.host import Host
-from git_atom.errors import AtomError, ManyErrors, RefusedError, UsageError
+from git_atom.errors import AtomError, MalformedError, ManyErrors, RefusedError, UsageError
 from git_atom.gate import receive, transaction
 from git_atom.gate.verdict import MAX_BYTES as MAX_BYTES
 from git_atom.gate.verdict import Update, Verdict, View, parse
@@ -82,7 +82,7 @@ class _Refs:
 
     def __init__(self, repo: Repo, wanted: Sequence[str]) -> None:
         self._repo = repo
-        logs = {refnames.LOG} | {f"{ref[:75]}/log" for ref in wanted if ref.startswith(refnames.SETS)}
+        logs = {refnames.LOG} | {f"{ref[:74]}/log" for ref in wanted if ref.startswith(refnames.SETS)}
         self._asked = {*wanted, *logs}
         self._all = len(self._asked) > _FEW
         self._found = self._everything() if self._all else self._one_by_one()
@@ -93,12 +93,30 @@ class _Refs:
         return self._found.get(ref)
 
     def _one_by_one(self) -> dict[str, Oid]:
-        """One git for each, which looks for that ref alone; one for all of them walks every ref that begins like any."""
-        return {ref: oid for name in sorted(self._asked) for ref, oid in refs.listing(self._repo, name) if ref == name}
+        """One git for each, which looks for that ref alone; one for all of them walks every ref that begins like any.
+
+        A log's ref that is there and cannot be read is not taken for none: git leaves broken ones out of what it lists.
+        """
+        found: dict[str, Oid] = {}
+        for name in sorted(self._asked):
+            if name.endswith(("/log", "/head")):
+                found |= {ref: oid for ref, oid in refs.listing(self._repo, name) if ref == name}
+                self._check_log(name, found)
+            elif (oid := refs.exact(self._repo, name)) is not None:
+                found[name] = oid
+        return found
+
+    def _check_log(self, name: str, found: Mapping[str, Oid]) -> None:
+        if name not in found and os.path.lexists(os.path.join(self._repo.git_dir, name)):
+            raise MalformedError("ATOM-8517", f"ref '{name}' cannot be read", hint="git fsck")
 
     def _everything(self) -> dict[str, Oid]:
         prefixes = (refnames.ATOMS, refnames.SUBS, refnames.LOG, refnames.SETS)
-        return {ref: oid for prefix in prefixes for ref, oid in refs.listing(self._repo, prefix)}
+        found = {ref: oid for prefix in prefixes for ref, oid in refs.listing(self._repo, prefix)}
+        for name in self._asked:
+            if name.endswith(("/log", "/head")):
+                self._check_log(name, found)
+        return found
 
 
 def _founders(host: Host, updates: Sequence[Update]) -> frozenset[str]:

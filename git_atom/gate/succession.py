@@ -62,8 +62,8 @@ def warm(objects: Capped, before: Log | None, head: Oid) -> None:
         lines = found[2].split(b"\n\n", 1)[0].split(b"\n")
         trees.append(Oid(lines[0][5:].decode(errors="replace")))
         at = _parent(found[2])
-    trees += [before.tree] if before is not None and before.head == at else []
-    for new, old in zip(trees, [*trees[1:], None], strict=True):
+    last = before.tree if before is not None and before.head == at else None
+    for new, old in zip(trees, [*trees[1:], last], strict=False):  # nothing of what was accepted before is looked at
         objects.warm(old, new)
 
 

@@ -67,6 +67,12 @@ def get(repo: Repo, ref: str) -> Oid | None:
     return Oid.parse(done.out.decode().strip()) if done.status == 0 else None
 
 
+def exact(repo: Repo, ref: str) -> Oid | None:
+    """What the ref of exactly this full name points to, or None; unlike `get`, never another ref that ends like it."""
+    done = proc.run(["git", "show-ref", "--verify", "--hash", "--", ref], env=repo.env)
+    return Oid.parse(done.out.decode().strip()) if done.status == 0 else None
+
+
 def several(repo: Repo, names: Sequence[str]) -> dict[str, Oid]:
     """What each of these refs points to (unpeeled); those that are not there are left out."""
     found: dict[str, Oid] = {}

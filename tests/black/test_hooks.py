@@ -471,6 +471,16 @@ def test_h03_an_unreadable_policy_refuses(
     accepted(forger, bare, *forger.specs(made))
 
 
+def test_h03_a_log_whose_ref_is_broken_is_not_no_log(bare: Path, forger: Forger, home: Path, refused: Refused) -> None:
+    foreign = Forger(home / "foreign.git", OTHER).claim("a")
+    atom = foreign.add("a", "9.0.0")
+    good = (bare / LOG).read_text()
+    (bare / LOG).write_text("garbage\n")
+    refused("ATOM-8517", *foreign.specs(atom), cwd=foreign, options=())
+    (bare / LOG).write_text(good)
+    accepted(forger, bare, *forger.specs(forger.add("b", "1.0.0")))
+
+
 def test_h05_the_log_moves_while_a_hook_runs(forger: Forger, bare: Path, home: Path) -> None:
     """The first push waits in a hook behind ours until the second is through; git's own compare-and-swap then refuses it."""
     start = forger.draft
