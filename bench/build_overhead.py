@@ -29,7 +29,9 @@ def hermetic(ground: _ground.Ground) -> None:
         inputs=(Input("src", ground.source_tree),), policy=Policy(cpus=Channel("pinned", str(JOBS))),
     )  # fmt: skip
     work = fresh_work(ground.blobs.root)
-    outcome = execute(request, ground.leaves, ground.blobs, work, inputs=[("src", ground.sources)], search=os.environ["PATH"])
+    outcome = execute(
+        request, ground.leaves, ground.blobs, work, inputs=[("src", ground.sources)], search=os.environ["PATH"]
+    )
     good = outcome.status == 0 and outcome.mechanism == "overlay" and outcome.reads and not outcome.incomplete
     if not good:
         raise SystemExit(f"{outcome.status} {outcome.mechanism} {outcome.incomplete}")
