@@ -1,23 +1,20 @@
 """Outputs leave the sandbox here: `harvest` copies them into new files once every process is dead, `leaves` makes a listing of them.
 
 The copy knows files, symlinks and directories only. Set-id bits, owners, times, attributes and hard links do not survive it; sockets,
-fifos and devices are refused by name. `harvest` runs in the supervisor and imports nothing slow.
+fifos and devices are refused by name. `harvest` runs in the supervisor.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from git_atom.core.digest import Digest, Oid
+from git_atom.core.tree import Leaf
 
-    from git_atom.core.digest import Digest, Oid
-    from git_atom.core.tree import Leaf
-
-    # Takes a file's (or a link's target's) bytes, keeps them, and says what they are called.
-    Sink = Callable[[bytes], tuple[Digest, Oid]]
+# Takes a file's (or a link's target's) bytes, keeps them, and says what they are called.
+Sink = Callable[[bytes], tuple[Digest, Oid]]
 
 DROPPED, REFUSED = "dropped", "refused"
 MAX_DEPTH = 256

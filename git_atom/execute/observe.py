@@ -2,7 +2,7 @@
 
 Needs no privilege (Linux 5.13) and no daemon: an inode mark on every directory reports each open of a child by directory handle and
 name; after a file's first event an ignore mark silences it. Not seen, and so stated in every record: names that were looked up
-and not found, stat and access without open, and symlinks passed through. No process is named. Imports nothing slow.
+and not found, stat and access without open, and symlinks passed through. No process is named.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ _AT_HANDLE_FID = (
 _EVENT = struct.Struct("=IBBHQii")
 _MAX_HANDLE = 128
 _BUFFER = 1 << 16
+_ROOM = struct.pack("=Ii", _MAX_HANDLE, 0)  # struct file_handle before the call: how many bytes it may take
+_BUFFER_OF_HANDLE = ctypes.create_string_buffer(8 + _MAX_HANDLE)
+_MOUNT = ctypes.byref(ctypes.c_int())
 
 
 class Watch:
@@ -129,11 +132,11 @@ def _open_group() -> int:
 
 def _handle(path: bytes) -> bytes:
     """The file handle of a directory as events spell it: size, type, bytes."""
-    buffer = ctypes.create_string_buffer(struct.pack("=Ii", _MAX_HANDLE, 0), 8 + _MAX_HANDLE)
-    mount = ctypes.c_int()
     for flags in (_AT_HANDLE_FID, 0):
-        if libc.name_to_handle_at(_AT_FDCWD, path, buffer, ctypes.byref(mount), flags) == 0:
-            return buffer.raw[: 8 + int.from_bytes(buffer.raw[:4], "little")]
+        ctypes.memmove(_BUFFER_OF_HANDLE, _ROOM, len(_ROOM))
+        if libc.name_to_handle_at(_AT_FDCWD, path, _BUFFER_OF_HANDLE, _MOUNT, flags) == 0:
+            raw = _BUFFER_OF_HANDLE.raw
+            return raw[: 8 + int.from_bytes(raw[:4], "little")]
         if ctypes.get_errno() != errno.EINVAL:
             break
     check(-1, "name_to_handle_at")

@@ -11,24 +11,21 @@ import os
 import select
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO, Any, NamedTuple, cast
+from typing import Any, NamedTuple, Self
 
 from git_atom.core import request as requests
 from git_atom.core.request import OPEN, PINNED, Request
 from git_atom.core.tree import Leaf
 from git_atom.errors import AtomError, CannotError, FailedError, MalformedError, UnavailableError
-from git_atom.execute import collect, machine, observe, sandbox, seccomp
+from git_atom.execute import collect, machine, observe, sandbox, seccomp, supervise
 from git_atom.view import kept
 from git_atom.view.cache import Blobs, Read
 from git_atom.view.farm import farm
 from git_atom.view.layout import LAYOUT, Layout
 
 ENFORCED, CONVENTION, ABSENT = "enforced", "convention", "absent"
-_BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from git_atom.execute.supervise import main; sys.exit(main())"
 
 Log = Callable[[bytes], None]
 Inputs = Sequence[tuple[str, Sequence[Leaf]]]
@@ -166,7 +163,7 @@ class _Staged:
             "kept": self._kept() if kind == "overlay" else ("", b""),
             "work": work,
             "cache": self.blobs.root,
-            "layout": self.view,
+            "layout": self.layout,
             "inputs": list(self.trees),
             "epoch": int(dict(environment)["SOURCE_DATE_EPOCH"]),
             "environment": environment,
@@ -219,6 +216,57 @@ def _network_files() -> list[tuple[str, bytes]]:
     return out
 
 
+class _Supervisor:
+    """A supervisor's process and our ends of its two pipes: the one that controls it, the one its frames come through."""
+
+    def __init__(self, order: dict[str, Any]) -> None:
+        """Fork it. Signals wait until it no longer shares our handlers and we know its number."""
+        theirs, self.control = os.pipe()
+        self.frames, said = os.pipe()
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP})
+        self.pid = os.fork()
+        if self.pid == 0:
+            supervise.begin(order, theirs, said, held)
+        os.close(theirs)
+        os.close(said)
+        self._held = held
+
+    def __enter__(self) -> Self:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._held)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closing the control pipe ends the supervisor and all below it; wait until that is so."""
+        os.close(self.control)
+        try:
+            handle = os.pidfd_open(self.pid)
+            poll = select.poll()
+            poll.register(handle, select.POLLIN)
+            if not poll.poll(10_000):
+                os.kill(self.pid, signal.SIGKILL)  # the kernel then kills bwrap, and with it the sandbox
+            os.close(handle)
+        finally:
+            os.waitpid(self.pid, 0)
+            os.close(self.frames)
+
+    def go(self) -> None:
+        """Let it run the program: the blobs are what they are called."""
+        try:
+            os.write(self.control, b"g")
+        except BrokenPipeError:
+            pass  # it died; its frames end
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        while head := self._take(8):
+            yield marshal.loads(self._take(int.from_bytes(head, "little")))
+
+    def _take(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size and (more := os.read(self.frames, size - len(data))):
+            data += more
+        return data
+
+
 def _supervise(order: dict[str, Any], share: Share, staged: _Staged, on_log: Log | None) -> tuple[Any, ...]:
     """Start a supervisor, verify the blobs while it mounts, let it go, and return its last frame."""
     work = order["work"]
@@ -227,81 +275,24 @@ def _supervise(order: dict[str, Any], share: Share, staged: _Staged, on_log: Log
     collected = os.open(f"{work}/outputs", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     stdio = [os.dup(fd) for fd in share.stdio] if share.stdio else []
     order |= {"log": log, "collected": collected, "stdio": stdio}
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     quiet = signal.signal(signal.SIGINT, signal.SIG_IGN) if stdio else None
     try:
-        child = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _BOOT, root],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={},
-            cwd="/",
-            pass_fds=(log, collected, *stdio),
-            start_new_session=not stdio,
-            bufsize=0,
-        )
-        try:
-            return _talk(child, marshal.dumps(order), staged, on_log)
-        finally:
-            _end(child)
+        with _Supervisor(order) as supervisor:
+            staged.verify()
+            for frame in supervisor:
+                if frame[0] == "ready":
+                    supervisor.go()
+                elif frame[0] == "log":
+                    if on_log:
+                        on_log(frame[1])
+                else:
+                    return frame
+        return ("failed", 0, "the supervisor died", "")
     finally:
         if quiet is not None:
             signal.signal(signal.SIGINT, quiet)
         for fd in (log, collected, *stdio):
             os.close(fd)
-
-
-def _pipes(child: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
-    return cast("IO[bytes]", child.stdin), cast("IO[bytes]", child.stdout)  # both were asked for
-
-
-def _talk(child: subprocess.Popen[bytes], order: bytes, staged: _Staged, on_log: Log | None) -> tuple[Any, ...]:
-    stdin, stdout = _pipes(child)
-    data = memoryview(len(order).to_bytes(8, "little") + order)
-    try:
-        while data:
-            data = data[stdin.write(data) :]
-        staged.verify()
-        for frame in _frames(stdout):
-            if frame[0] == "ready":
-                stdin.write(b"g")
-            elif frame[0] == "log":
-                if on_log:
-                    on_log(frame[1])
-            else:
-                return frame
-    except BrokenPipeError:
-        pass  # it died; said below
-    return ("failed", 0, f"the supervisor ended with status {child.wait()}", "")
-
-
-def _frames(pipe: Any) -> Iterator[tuple[Any, ...]]:
-    def take(size: int) -> bytes:
-        data = b""
-        while len(data) < size and (more := pipe.read(size - len(data))):
-            data += more
-        return data
-
-    while head := take(8):
-        body = take(int.from_bytes(head, "little"))
-        yield marshal.loads(body)
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """Closing its input ends the supervisor and all below it; wait until that is so."""
-    stdin, stdout = _pipes(child)
-    stdin.close()
-    try:
-        handle = os.pidfd_open(child.pid)
-        poll = select.poll()
-        poll.register(handle, select.POLLIN)
-        poll.poll(10_000)
-        os.close(handle)
-    finally:
-        if child.poll() is None:
-            child.kill()  # the kernel then kills bwrap, and with it the sandbox
-            child.wait()
-        stdout.close()
 
 
 def _done(frame: tuple[Any, ...]) -> dict[str, Any]:

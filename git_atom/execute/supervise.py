@@ -1,8 +1,9 @@
-"""The supervisor: one fresh, single-threaded process an execution, started by `run.py`, outside the sandbox but in its own mounts.
+"""The supervisor: one single-threaded process an execution, forked by `run.py`, outside the sandbox but in its own mounts.
 
 It stages the view under a path that is the same everywhere, arms the observation, runs bwrap, waits until every process of it is dead, and copies the
-outputs out. Order on descriptor 0 (a marshalled dict), result on descriptor 1 (marshalled frames). Everything it mounts
-lives in its own mount namespace and ends with it, however it ends. Imports nothing slow; never imported by the other rooms.
+outputs out. Told to go, or to stop, on descriptor 0; answers on descriptor 1 (marshalled frames). Everything it mounts
+lives in its own mount namespace and ends with it, however it ends. Forked and not started anew because a Python's start and imports
+are a seventh of what an execution costs beside its program.
 """
 
 from __future__ import annotations
@@ -13,19 +14,14 @@ import marshal
 import os
 import resource
 import select
+import signal
 import time
+from typing import Any, NoReturn
 
 from git_atom.errors import UnavailableError
 from git_atom.execute import collect, observe, sandbox
 from git_atom.view import kernel, mount
 from git_atom.view.layout import Layout
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import signal
-    from typing import Any
-else:
-    import _signal as signal  # the same without enum, which takes longer to import than all of ours
 
 _CHUNK = 1 << 16
 # what the kernel answers when it will never do a thing for this user, unlike a lack of space or memory
@@ -37,7 +33,7 @@ class Stage:
 
     def __init__(self, order: dict[str, Any]) -> None:
         self.order = order
-        self.layout = Layout(order["layout"])
+        self.layout = order["layout"]
         self.root = self.build = self.out = ""
         self.binds: list[tuple[str, str, bool]] = []
         self.watches: list[tuple[str, observe.Watch]] = []
@@ -351,14 +347,6 @@ class Run:
                 return True
 
 
-def _take(size: int) -> bytes:
-    """Exactly `size` bytes of the order, and not one more: the go follows it."""
-    data = b""
-    while len(data) < size and (more := os.read(0, size - len(data))):
-        data += more
-    return data
-
-
 def _send(frame: tuple[Any, ...]) -> None:
     data = marshal.dumps(frame)
     data = len(data).to_bytes(8, "little") + data
@@ -391,18 +379,38 @@ def _result(stage: Stage, run: Run, incomplete: str, seconds: float) -> dict[str
     }  # fmt: skip
 
 
-def main() -> int:
-    """Carry out the order on descriptor 0; 0 when a result frame was written, whatever it says."""
-    size = int.from_bytes(_take(8), "little")
-    data = _take(size)
-    if len(data) < size or not size:
-        return 1  # the starter died while it told us
-    gc.disable()  # nothing here makes rubbish in circles
-    order = marshal.loads(data)
-    kernel.adopt_orphans()
-    for one in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP):
-        signal.signal(one, signal.SIG_IGN)  # the starter decides; it closes our standard input
+def begin(order: dict[str, Any], control: int, frames: int, held: set[int | signal.Signals]) -> NoReturn:
+    """Be the supervisor, in a fork whose signals are blocked; `held` is the mask to go back to. Nothing of the caller is run on leaving."""
+    status = 1
     try:
+        gc.disable()  # nothing here makes rubbish in circles
+        for one in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP):
+            signal.signal(one, signal.SIG_IGN)  # the starter decides; it closes our descriptor 0
+        for one in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(one, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        if not order["interactive"]:
+            os.setsid()
+        os.fchdir(os.open("/", os.O_PATH | os.O_CLOEXEC))  # of this process only: the caller's stays where it is
+        os.dup2(control, 0)
+        os.dup2(frames, 1)
+        _close_others({0, 1, 2, order["log"], order["collected"], *order["stdio"]})
+        status = _main(order)
+    finally:
+        os._exit(status)
+
+
+def _close_others(kept: set[int]) -> None:
+    """Close what the starter has open, its locks above all."""
+    numbers = sorted(kept)
+    for low, high in zip(numbers, [*numbers[1:], 1 << 20], strict=True):
+        os.closerange(low + 1, high)
+
+
+def _main(order: dict[str, Any]) -> int:
+    """Carry out the order; 0 when a result frame was written, whatever it says."""
+    try:
+        kernel.adopt_orphans()
         stage = Stage(order)
         stage.enter()
         kernel.die_with_parent(signal.SIGKILL)

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # typing itself is slow to import, and the supervisor starts for every execution
-    from typing import Any
+from typing import Any
 
 libc: Any = ctypes.CDLL(None, use_errno=True)
 

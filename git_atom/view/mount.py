@@ -3,7 +3,7 @@
 Each file is a sparse stub of the right size and mode that carries `overlay.metacopy` and `overlay.redirect`
 (Documentation/filesystems/overlayfs.rst, "Data-only lower layers"), so every path has an inode of its own and no byte is copied.
 Root uses `trusted.*` attributes (Linux 6.5), everyone else `user.*` in a user namespace (Linux 6.16). All of it lives in the
-caller's own mount namespace and ends with it. Imports nothing slow: the supervisor starts for every execution.
+caller's own mount namespace and ends with it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,7 @@ import os
 from array import array
 
 from git_atom.view import kernel
-from git_atom.view.layout import EPOCH, MODE_DIR
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from git_atom.view.layout import Layout
+from git_atom.view.layout import EPOCH, MODE_DIR, Layout
 
 _TIMES = (EPOCH * 10**9, EPOCH * 10**9)
 

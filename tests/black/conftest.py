@@ -107,7 +107,7 @@ def surroundings(home: Path, path: str = "") -> dict[str, str]:
     kept = ("TERM", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "VENV")
     env = {k: v for k, v in os.environ.items() if k in kept or k.endswith("_proxy")}
     return env | {
-        "PATH": path or f"{os.path.dirname(sys.executable)}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+        "PATH": path or f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}",
         "HOME": str(home),
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_TERMINAL_PROMPT": "0",

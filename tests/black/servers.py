@@ -150,7 +150,7 @@ class Gitolite:
         shutil.copy(found, self.bin / "gitolite")
         for file in (self.bin / "gitolite", self.bin / "gitolite-shell"):  # Debian's know one place for the rest
             file.write_text(file.read_text().replace("/usr/share/gitolite3", str(self.bin)))
-        self.env = {"HOME": str(place), "USER": "git", "PATH": "/usr/bin:/bin", "GIT_CONFIG_NOSYSTEM": "1"}
+        self.env = {"HOME": str(place), "USER": "git", "PATH": os.environ["PATH"], "GIT_CONFIG_NOSYSTEM": "1"}
         self.call("setup", "-pk", str(public))
         rc = place / ".gitolite.rc"
         rc.write_text(

@@ -38,6 +38,8 @@ class Archive:
     def gpg(self, *argv: str) -> bytes:
         front = [
             "gpg",
+            "--agent-program",
+            shutil.which("gpg-agent") or "gpg-agent",
             "--homedir",
             str(self.gnupg),
             "--batch",

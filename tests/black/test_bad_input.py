@@ -263,9 +263,8 @@ def test_no_usable_bubblewrap(scene: Scene, what: str, tmp_path: Path) -> None:
         f'#!/bin/sh\n[ "$1" = --version ] && {{ echo "bubblewrap {version}"; exit 0; }}\necho "bwrap: no" >&2; exit 1\n'
     )
     fake.chmod(0o644 if what == "missing" else 0o755)
-    hide = "\n".join(
-        f"mount --bind {fake} {place}" for place in ("/usr/bin/bwrap", "/usr/local/bin/bwrap") if os.path.exists(place)
-    )
+    places = {f"{place}/bwrap" for place in (*os.environ["PATH"].split(":"), "/usr/local/bin", "/usr/bin")}
+    hide = "\n".join(f"mount --bind {fake} $(readlink -f {place})" for place in places if os.path.exists(place))
     code = "ATOM-4012" if what == "failing" else "ATOM-4011"
     for argv in (("git", "build", "tiny"), ("git", "compose", "run", "app", "--", "tiny")):
         message(within(scene, hide, *argv, status=6), code, "hint: ")

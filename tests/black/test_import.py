@@ -11,13 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import others
 import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not shutil.which("apt-get"), reason="apt is not installed")]
 
-HERE = Path(__file__).resolve().parent
-USER = 43210  # an ordinary user needs no account
-AS_USER = ["setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups"]
 MACHINE = ("/etc/apt", "/var/lib/apt", "/var/cache/apt", "/var/lib/dpkg/status")
 NOWHERE = "http://127.0.0.1:9"  # a proxy that is not there is a network that is gone
 PACKAGES = ("dash", "grep", "coreutils")
@@ -26,12 +24,12 @@ PACKAGES = ("dash", "grep", "coreutils")
 class Who:
     """A user with a home of their own, who runs `git compose`."""
 
-    def __init__(self, home: Path, front: list[str]) -> None:
-        self.home, self.front = home, front
+    def __init__(self, home: Path, front: list[str], path: str) -> None:
+        self.home, self.front, self.path = home, front, path
 
     def compose(self, *argv: str, status: int = 0, offline: bool = False) -> subprocess.CompletedProcess[str]:
         kept = {k: v for k, v in os.environ.items() if k in ("SSL_CERT_FILE", "SSL_CERT_DIR") or k.endswith("_proxy")}
-        env = {"PATH": "/usr/bin:/bin", "HOME": str(self.home), "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C.UTF-8", **kept}
+        env = {"PATH": self.path, "HOME": str(self.home), "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C.UTF-8", **kept}
         if offline:
             env |= {"http_proxy": NOWHERE, "https_proxy": NOWHERE}
         done = subprocess.run(
@@ -48,17 +46,6 @@ class Who:
         return value
 
 
-def python_for_user() -> list[str]:
-    """A Python of this version that others than root can run, with the packages of this one."""
-    packages = next(p for p in sys.path if p.endswith("site-packages"))
-    for path in (sys.executable, f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"):
-        argv = [*AS_USER, "env", f"PYTHONPATH={HERE.parents[1]}:{packages}", path]
-        tried = [*argv, "-c", "import blake3, cryptography, git_atom.core.tree"]
-        if os.path.exists(path) and subprocess.run(tried, capture_output=True).returncode == 0:
-            return argv
-    return []
-
-
 @pytest.fixture(scope="module", params=["root", "user"])
 def who(request: pytest.FixtureRequest) -> Iterator[Who]:
     """One home for all tests of this file, so that lists and packages are fetched once."""
@@ -68,13 +55,12 @@ def who(request: pytest.FixtureRequest) -> Iterator[Who]:
     place.chmod(0o755)
     home = place / "home"
     home.mkdir()
-    front = [sys.executable]
+    front, path = [sys.executable], os.environ["PATH"]
     if request.param == "user" and os.geteuid() == 0:
-        front = python_for_user()
-        os.chown(home, USER, USER)
-    if not front:
-        pytest.skip("no Python an ordinary user can run")
-    yield Who(home, front)
+        front = [*others.AS_USER, "env", f"PYTHONPATH={others.suite()}", others.python()]
+        path = others.path()
+        os.chown(home, others.USER, others.USER)
+    yield Who(home, front, path)
     shutil.rmtree(place, ignore_errors=True)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import functools
 import json
 import os
 import re
@@ -12,12 +10,12 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import others
 import pytest
 
 from git_atom.core.digest import of_bytes
@@ -27,38 +25,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(not shutil.which("bwrap"), re
 
 HERE = Path(__file__).resolve().parent
 PROGRAM = HERE / "sandboxed.py"
-USER = 43210  # an ordinary user needs no account
 COLUMN = 0 if os.uname().machine == "x86_64" else 1
 MECHANISMS = ("overlay", "farm", "farm-disk")
 Probe = Callable[..., dict[str, Any]]
-
-
-@functools.cache
-def for_user() -> tuple[list[str], Path] | str:
-    """How an ordinary user runs sandboxed.py from copies anyone can read: the command line and the program; or why they cannot."""
-    import blake3
-
-    place = Path(tempfile.mkdtemp(prefix="git-atom-test-", dir="/var/tmp"))
-    atexit.register(shutil.rmtree, place, ignore_errors=True)
-    for source in (HERE.parents[1] / "git_atom", Path(blake3.__file__).parent, HERE):
-        shutil.copytree(source, place / source.name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(HERE.parent / "tiny.py", place)
-    subprocess.run(["chmod", "-R", "a+rX", place], check=True)
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    for path in (sys.executable, f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
-        argv = ["env", f"PYTHONPATH={place}", path]
-        tried = subprocess.run([*as_user(), *argv, "-c", "import tiny"], capture_output=True, check=False)
-        if tried.returncode == 0:
-            break
-    else:
-        return "no Python an ordinary user can run"
-    if subprocess.run([*as_user(), "bwrap", "--version"], capture_output=True, check=False).returncode:
-        return "no bubblewrap an ordinary user can run"
-    return argv, place / "black" / PROGRAM.name
-
-
-def as_user() -> list[str]:
-    return ["setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups"]
 
 
 class Who:
@@ -67,17 +36,16 @@ class Who:
     def __init__(self, name: str, home: Path) -> None:
         self.name, self.home = name, home
         home.mkdir(mode=0o755)
-        self.front, self.program = [sys.executable], PROGRAM
+        self.front, self.program, self.path = [sys.executable], PROGRAM, os.environ["PATH"]
         if name == "user" and os.geteuid() == 0:
-            found = for_user()
-            if isinstance(found, str):
-                pytest.skip(found)
-            self.front, self.program = [*as_user(), *found[0]], found[1]
-            os.chown(home, USER, USER)
+            lib = others.suite()
+            self.front = [*others.AS_USER, "env", f"PYTHONPATH={lib}", others.python()]
+            self.program, self.path = lib / "black" / PROGRAM.name, others.path()
+            os.chown(home, others.USER, others.USER)
 
     def start(self, order: dict[str, Any], **kwargs: Any) -> subprocess.Popen[str]:
         order = {"cache": f"{self.home}/cache", **order}
-        env = {"PATH": os.environ["PATH"], "HOME": str(self.home), "TOKEN": "secret-token", "LD_PRELOAD_PROBE": "1"}
+        env = {"PATH": self.path, "HOME": str(self.home), "TOKEN": "secret-token", "LD_PRELOAD_PROBE": "1"}
         kwargs = {
             "stdout": subprocess.PIPE,
             "stderr": subprocess.PIPE,
@@ -305,7 +273,7 @@ def test_x10_without_user_namespaces_nothing_runs(tmp_path: Path) -> None:
     order = json.dumps({"cache": f"{who.home}/cache", "script": "echo ran"})
     done = subprocess.run(
         ["unshare", "-Ur", sys.executable, "-c", code, sys.executable, str(PROGRAM), order],
-        capture_output=True, text=True, check=False, env={"PATH": os.environ["PATH"], "HOME": str(who.home)},
+        capture_output=True, text=True, check=False, env={"PATH": who.path, "HOME": str(who.home)},
     )  # fmt: skip
     seen = json.loads(done.stdout)
     assert done.returncode == 6 and seen["error"] == "ATOM-4012" and "git build doctor" in seen["hint"], seen
@@ -350,7 +318,7 @@ def test_kill_leaves_nothing(who: Who, victim: str) -> None:
     wait_for(lambda: len(processes(mark)) >= 4)
     pid = child.pid
     if victim != "starter":
-        pid = next(p for p in processes("git_atom.execute.supervise") if parent(p) == child.pid)
+        pid = next(p for p in processes("") if parent(p) == child.pid)
     if victim == "bwrap":
         pid = next(p for p in processes(mark) if parent(p) == pid)
     os.kill(pid, signal.SIGKILL)
@@ -398,10 +366,8 @@ def test_read_set_is_what_strace_sees(who: Who, mechanism: str) -> None:
     script = f": {mark}; cat /usr/include/a.h src/a.c src/d/b.c >/out/x; ls /usr/include >/dev/null; perl -e 'open F, \"/usr/include/same.h\"'; uname; cat missing; sh -c 'readlink /bin'"
     order = {"script": script, "inputs": {"a.c": "a", "d/b.c": "b", "d/unread.c": "c"}, "mechanisms": [mechanism]}
     trace = who.home / "trace"
-    at = who.front.index(as_user()[-1]) + 1 if who.front[0] == "setpriv" else 0
+    at = len(others.AS_USER) if who.front[0] == "setpriv" else 0
     who.front[at:at] = ["strace", "-f", "-qq", "-s", "4096", "-e", "trace=openat,open,execve", "-o", str(trace)]
-    if at and subprocess.run([*as_user(), "strace", "-V"], capture_output=True, check=False).returncode:
-        pytest.skip("no strace an ordinary user can run")
     seen = who.run(**order)
     assert seen["status"] == 0 and not seen["incomplete"], seen
     assert set(seen["reads"]) == traced(trace.read_text(), mark)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import tarfile
 from pathlib import Path
 
@@ -59,7 +60,7 @@ class Archive:
 
     def take(self, where: Path) -> tuple[Source, Checked]:
         source = debsource.find("zed", "suite", self.apt)
-        return source, debsource.fetch(source, str(where), {"PATH": "/usr/bin:/bin"}, Progress())
+        return source, debsource.fetch(source, str(where), {"PATH": os.environ["PATH"]}, Progress())
 
 
 def _tar(copyright: str) -> bytes:
