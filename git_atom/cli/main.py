@@ -75,6 +75,8 @@ def main(tool_name: str, argv: list[str]) -> int:
         except Exception as error:
             return _failed(error, argv)
     except KeyboardInterrupt:
+        if (leftovers := sys.modules.get("git_atom.git.leftovers")) is not None:
+            leftovers.remove_own()
         sys.stderr.write("\ninterrupted\n")
         return 130
     except BrokenPipeError:

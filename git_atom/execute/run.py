@@ -20,6 +20,7 @@ from git_atom.core.request import OPEN, PINNED, Request
 from git_atom.core.tree import Leaf
 from git_atom.errors import AtomError, CannotError, FailedError, MalformedError, UnavailableError
 from git_atom.execute import collect, machine, observe, sandbox, seccomp, supervise
+from git_atom.git import leftovers
 from git_atom.view import kept
 from git_atom.view.cache import Blobs, Read
 from git_atom.view.farm import farm
@@ -398,12 +399,8 @@ def fresh_work(root: str) -> str:
         pid = name.partition("-")[0]
         if pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
             shutil.rmtree(f"{base}/{name}", ignore_errors=True)
-    path = f"{base}/{os.getpid()}-{time.monotonic_ns()}"
-    try:
-        os.mkdir(path, 0o700)
-    except BaseException:  # Ctrl-C while the system made it
-        shutil.rmtree(path, ignore_errors=True)
-        raise
+    path = leftovers.own(f"{base}/{os.getpid()}-{time.monotonic_ns()}")
+    os.mkdir(path, 0o700)
     return path
 
 

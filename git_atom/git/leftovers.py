@@ -13,6 +13,7 @@ STALE = 24 * 3600
 # git's own names and ours: objects and packs being written
 OBJECTS = r"tmp_(obj|pack|idx|rev|bitmap)_\w+(\.idx)?"
 WRITTEN = r".+\.\d+"  # `<name>.<process id>`, beside what it becomes
+_OWN: set[str] = set()
 
 
 def sweep(folder: str, pattern: str = ".*", seconds: float = STALE) -> None:
@@ -30,6 +31,30 @@ def sweep(folder: str, pattern: str = ".*", seconds: float = STALE) -> None:
         return
     for entry in old:
         remove(entry.path)
+
+
+def own(path: str) -> str:
+    """Note, before it is made, a directory that ends with this process, and return it; `remove_own` is for when a Ctrl-C came between.
+
+    Python may raise KeyboardInterrupt on entering the very method that would clean up, where no handler reaches.
+    """
+    _OWN.add(path)
+    return path
+
+
+def remove_own() -> None:
+    """Remove what `own` noted and is still there."""
+    for path in _OWN:
+        remove_patiently(path)
+
+
+def remove_patiently(path: str) -> None:
+    """Remove a directory in which, after a Ctrl-C, a git below ours may still be writing for a moment."""
+    for _attempt in range(40):
+        remove(path)
+        if not os.path.lexists(path):
+            break
+        time.sleep(0.05)
 
 
 def remove(path: str) -> None:

@@ -64,7 +64,7 @@ class Incoming:
         parent = os.path.join(repo.git_dir, "incoming")
         os.makedirs(parent, exist_ok=True)
         leftovers.sweep(parent)
-        self._path = os.path.join(parent, f"{os.getpid()}-{time.monotonic_ns()}")
+        self._path = leftovers.own(os.path.join(parent, f"{os.getpid()}-{time.monotonic_ns()}"))
         try:
             self.repo = self._make(repo)
         except BaseException:  # Ctrl-C while the system made it
@@ -95,11 +95,7 @@ class Incoming:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for _attempt in range(40):  # on Ctrl-C a git below ours may still be writing for a moment
-            leftovers.remove(self._path)
-            if not os.path.lexists(self._path):
-                break
-            time.sleep(0.05)
+        leftovers.remove_patiently(self._path)
 
     def fetch(self, source: str, wanted: Mapping[str, str], *, missing_ok: bool = True) -> dict[str, Oid]:
         """Fetch refs (remote name -> name in quarantine) and what they reach; returns what was there, by remote name.
