@@ -17,7 +17,7 @@ from git_atom.view import kernel, mount
 from git_atom.view.farm import farm
 from git_atom.view.layout import EPOCH, Layout
 
-PAIRS = int(os.environ.get("PAIRS", "15"))
+PAIRS = int(os.environ.get("PAIRS", "25"))
 LIMIT = 1.05
 JOBS = 2
 SCRIPT = f"cd src && ./configure --prefix=/usr && make -j{JOBS} && make install DESTDIR=/out"
