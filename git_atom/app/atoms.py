@@ -146,9 +146,12 @@ def fetch_atom(
     wanted: Requirement | Version | None = None,
     *,
     offline: bool = False,
+    dry_run: bool = False,
     consent: Consent | None = None,
 ) -> FetchedAtom:
     """Bring one atom into the user's store, verified, or find it there; `offline` looks into the store alone.
+
+    With `dry_run` all is fetched and verified as it would be, beside the store, and thrown away.
 
     `source` is a URL, path or alias. An exact version that is in the store already is taken without asking the source.
     Raises what versions_of and choose raise; UnavailableError ATOM-8018 when it is not in the store and may not be fetched.
@@ -168,10 +171,10 @@ def fetch_atom(
     with sets.fetched_log(host, place) as fetched:
         sets.require_trust(host, fetched.log.value, uri.redact(place), consent)
         picked = choose(_offered(host, fetched.objects, fetched.log.value), name, wanted, uri.redact(place))
-        return _bring(host, fetched, picked)
+        return _bring(host, fetched, picked, dry_run)
 
 
-def _bring(host: Host, fetched: sets.Fetched, picked: Offered) -> FetchedAtom:
+def _bring(host: Host, fetched: sets.Fetched, picked: Offered, dry_run: bool) -> FetchedAtom:
     """Fetch the atom commit (and the sub-atoms its lock names) beside the log, verify, then take all of it into the store."""
     store, log = repos.store(host), fetched.log.value
     name, version = picked.name, str(picked.version)
@@ -190,9 +193,10 @@ def _bring(host: Host, fetched: sets.Fetched, picked: Offered) -> FetchedAtom:
     changes = [*_bring_subs(store, fetched, log.anchor, tree)]
     if (old := refs.get(store, ref)) != tag_oid:
         changes.append(Change(ref, tag_oid, old))
-    fetched.incoming.accept()
-    write_loose(store, "tag", tag)
-    sets.keep_log(host, fetched, changes)
+    if not dry_run:
+        fetched.incoming.accept()
+        write_loose(store, "tag", tag)
+        sets.keep_log(host, fetched, changes)
     mirrors = tuple(sets.known_mirrors(host).get(log.anchor, [fetched.source]))
     return FetchedAtom(
         log.anchor, name, picked.version, release.commit, release.tree, tree, log.head, mirrors, release
@@ -293,12 +297,16 @@ def atom_leaves(host: Host, atom: FetchedAtom) -> list[Leaf]:
         return objects.listing(atom.tree_oid)
 
 
-def fetch(host: Host, text: str, *, offline: bool = False, consent: Consent | None = None) -> FetchedAtom:
+def fetch(
+    host: Host, text: str, *, offline: bool = False, dry_run: bool = False, consent: Consent | None = None
+) -> FetchedAtom:
     """`git atom fetch <uri>`: as fetch_atom, by URI; an unreachable source is answered from the store where that can be done."""
     asked = uri.Uri.parse(text)
     source = asked.source or str(repos.discover(host.cwd, host.environ).git_dir)
     try:
-        return fetch_atom(host, source, asked.name, asked.requirement, offline=offline, consent=consent)
+        return fetch_atom(
+            host, source, asked.name, asked.requirement, offline=offline, dry_run=dry_run, consent=consent
+        )
     except UnavailableError as error:
         anchor = sets.anchor_at(host, locate(host, source))
         try:

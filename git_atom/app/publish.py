@@ -82,8 +82,10 @@ def one_at_a_time(repo: Repo) -> Iterator[None]:
         yield
 
 
-def init(host: Host) -> Founded:
+def init(host: Host, *, dry_run: bool = False) -> Founded:
     """Join the set that the default remote has, or found one. A second call changes nothing.
+
+    With `dry_run` nothing is written; a set that would be founded has neither anchor nor head yet, both are empty.
 
     Raises CannotError ATOM-2003, 2006, 2007, 3005 and UnavailableError ATOM-2011 when the remote cannot be asked.
     """
@@ -94,15 +96,18 @@ def init(host: Host) -> Founded:
         old = refs.get(repo, refnames.LOG)
         if old is not None:
             log = verify_own(host, objects, digests, old).value
-            return Founded("already", shown(log, "here"), log.head, _own(host, repo, log.charter, log.anchor))
+            trust = not dry_run and _own(host, repo, log.charter, log.anchor)
+            return Founded("already", shown(log, "here"), log.head, trust)
         name = remote.default(repo)
-        joined = keep_own(host, repo, objects, digests, remote.url_of(repo, name)) if name else None
+        joined = keep_own(host, repo, remote.url_of(repo, name), dry_run=dry_run) if name else None
         if joined is not None and name is not None:
-            trust = _own(host, repo, joined.charter, joined.anchor)
+            trust = not dry_run and _own(host, repo, joined.charter, joined.anchor)
             return Founded("joined", shown(joined, name), joined.head, trust)
         root = repos.root_commit(repo, head)
         signer = user_key(host, repo)
         bench = Bench(repo, objects, digests, signer, config.identity(repo))
+        if dry_run:
+            return Founded("founded", Shown(Digest(""), (signer.key.fingerprint,), "here"), Oid(""), False)
         charter = Charter(None, secrets.token_hex(32), (signer.public,), None, root, 0, 1)
         draft = making.found(bench, charter)
         verified = logs.verify(objects, digests, _written(draft), anchor=draft.anchor)

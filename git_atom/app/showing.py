@@ -22,7 +22,7 @@ from git_atom.git import repo as repos
 from git_atom.git.digests import TreeDigests
 from git_atom.git.objects import Objects, oid_of
 from git_atom.git.repo import Repo
-from git_atom.git.writeout import write_out
+from git_atom.git.writeout import check_free, write_out
 from git_atom.trust import log as logs
 from git_atom.trust import sshsig
 from git_atom.trust.log import Log
@@ -320,6 +320,14 @@ def get(host: Host, text: str, target: str, *, offline: bool = False, consent: s
         policies.warned(host, objects, log.value, release)
         write_out(objects, objects.listing(tree), place)
     return show(host, exact)
+
+
+def foresee(host: Host, text: str, target: str, *, offline: bool = False) -> Release:
+    """What `get` would write: brought and verified beside the store, and the place looked at. Raises what `get` raises."""
+    check_free(os.path.normpath(os.path.join(host.cwd, target)))
+    if Uri.parse(text).source:
+        return atoms.fetch(host, text, offline=offline, dry_run=True).release
+    return show(host, text).release
 
 
 def history(host: Host, source: str) -> list[Entry]:

@@ -41,8 +41,8 @@ def conflict(name: str, version: str, old: Digest, new: Digest) -> ConflictError
     )
 
 
-def keep_own(host: Host, repo: Repo, objects: Objects, digests: TreeDigests, url: str) -> Log | None:
-    """Join the set a remote has: verify its log and make it the repository's own; None when the remote has none."""
+def keep_own(host: Host, repo: Repo, url: str, *, dry_run: bool = False) -> Log | None:
+    """Join the set a remote has: verify its log and, but with `dry_run`, make it the repository's own; None when the remote has none."""
     with remote.Incoming(repo) as incoming:
         head = incoming.fetch(url, {refnames.LOG: _INCOMING}).get(refnames.LOG)
         if head is None:
@@ -50,6 +50,8 @@ def keep_own(host: Host, repo: Repo, objects: Objects, digests: TreeDigests, url
         with Objects(incoming.repo) as inside:
             anchor = logs.claimed_anchor(inside, head)
             log = logs.verify(inside, TreeDigests(inside, None), head, anchor=anchor)
+        if dry_run:
+            return log.value
         incoming.accept()
     refs.update(repo, [Change(refnames.LOG, head, None)], "git atom init: joined")
     raise_floor(host, repo, log, url)

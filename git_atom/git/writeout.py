@@ -21,8 +21,7 @@ def write_out(objects: Objects, leaves: Sequence[Leaf], target: str) -> None:
     Made beside its place and renamed into it. Raises CannotError ATOM-2018 when the place is taken, MalformedError ATOM-2009 when
     bytes are not those the leaf names.
     """
-    if os.path.lexists(target) and (os.path.islink(target) or not os.path.isdir(target) or os.listdir(target)):
-        raise CannotError("ATOM-2018", f"'{target}' is there and not empty", hint="name another directory")
+    check_free(target)
     parent = os.path.dirname(target)
     os.makedirs(parent, exist_ok=True)
     beside = f".{os.path.basename(target)}-"
@@ -36,6 +35,12 @@ def write_out(objects: Objects, leaves: Sequence[Leaf], target: str) -> None:
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
         raise
+
+
+def check_free(target: str) -> None:
+    """Raise CannotError ATOM-2018 unless `target` does not exist or is an empty directory."""
+    if os.path.lexists(target) and (os.path.islink(target) or not os.path.isdir(target) or os.listdir(target)):
+        raise CannotError("ATOM-2018", f"'{target}' is there and not empty", hint="name another directory")
 
 
 def _fill(objects: Objects, leaves: Sequence[Leaf], top: bytes) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ class Archive:
         self.dists = self.root / "dists/bookworm"
         self.pool = self.root / "pool"
         self.pool.mkdir(parents=True)
+        self.clock = int(time.time()) - 3600
         self.gnupg.mkdir(mode=0o700)
         self.gpg("--quick-generate-key", "Archive <archive@example.org>", "ed25519", "sign", "never")
         self.keyring.write_bytes(self.gpg("--export"))
@@ -91,6 +93,8 @@ class Archive:
         (self.dists / "InRelease").unlink(missing_ok=True)
         if sign:
             self.gpg("--clearsign", "-o", str(self.dists / "InRelease"), str(self.dists / "Release"))
+            self.clock += 60  # apt asks whether a file changed by its time in whole seconds
+            os.utime(self.dists / "InRelease", (self.clock, self.clock))
 
 
 @pytest.fixture

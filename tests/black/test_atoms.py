@@ -131,6 +131,45 @@ def test_dry_run_writes_nothing(atom: Path, run: Run) -> None:
     assert (refs(run, atom), run("git", "count-objects", cwd=atom).stdout) == before
 
 
+def test_every_dry_run_leaves_repository_store_and_configuration_alone(
+    server: Path, project: Path, key: Path, run: Run, stranger: dict[str, str]
+) -> None:
+    there = Path(stranger["HOME"])
+    work = there / "work"
+    run("git", "init", "-q", work)
+    run("git", "-C", work, "commit", "-q", "--allow-empty", "-m", "x", **stranger)
+    run("git", "atom", "init", "-n", cwd=work, status=128, **stranger)  # no key to sign with
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", there / "own")
+    run("git", "config", "--global", "user.signingKey", there / "own.pub", **stranger)
+
+    def state() -> dict[str, bytes]:
+        apart = {".cache", "store.git"}  # an empty store is made, to verify in
+        kept = (p for p in there.rglob("*") if p.is_file() and not apart & set(p.parts) and p.suffix != ".lock")
+        return {str(p): p.read_bytes() for p in kept}
+
+    before = state()
+    told = run("git", "atom", "init", "-n", cwd=work, **stranger)
+    assert told.stdout == "" and "would found a set of atoms\n  owner  SHA256:" in told.stderr
+    run("git", "-C", work, "remote", "add", "origin", server)
+    before = state()
+    anchor = run("git", "atom", "init", "-n", cwd=work, **stranger).stdout.strip()
+    assert anchor.startswith("blake3:")
+    run("git", "atom", "fetch", "-n", f"{server}::zlib", cwd=there, status=2, **stranger)
+    assert state() == before
+    run("git", "atom", "trust", "add", anchor, cwd=there, **stranger)
+    before = state()
+    row = run("git", "atom", "fetch", "-n", f"{server}::zlib", cwd=there, **stranger).stdout
+    assert run("git", "atom", "get", "-n", f"{server}::zlib", "out", cwd=there, **stranger).stdout == row
+    value = json.loads(
+        run("git", "atom", "get", "-n", "--json", f"{server}::zlib", "out", cwd=there, **stranger).stdout
+    )
+    assert value["dry-run"] and value["dir"] == "out" and row == f"zlib 1.3.1 {value['tree']}\n"
+    run("git", "atom", "get", "-n", f"{server}::zlib", "work", cwd=there, status=128, **stranger)
+    assert state() == before
+    assert run("git", "--git-dir", there / ".local/share/git-atom/store.git", "for-each-ref").stdout == ""
+    assert run("git", "atom", "get", f"{server}::zlib", "out", cwd=there, **stranger).stdout == row
+
+
 def test_atom_commits_are_the_same_on_every_machine(atom: Path, home: Path, run: Run, stranger: dict[str, str]) -> None:
     run("git", "atom", "publish", "zlib", cwd=atom)
     run("git", "clone", "-q", str(atom), str(home / "copy"))

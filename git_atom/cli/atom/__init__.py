@@ -10,7 +10,7 @@ _KEY = Arg("key", "a public key: its file, its line in quotes, or where it is kn
 _REASON = Opt(("--reason",), "why, for people to read; needed", "value", "<text>")
 
 COMMANDS: tuple[Command, ...] = (
-    Command("init", "join the set that the remote has, or found one"),
+    Command("init", "join the set that the remote has, or found one", writes=True),
     Command(
         "new",
         "write a commented manifest to start from",
@@ -159,12 +159,14 @@ COMMANDS: tuple[Command, ...] = (
         (Arg("uri", "[source::]name[@requirement]", "+"),),
         (Opt(("--offline",), "use the store alone"),),
         lists=True,
+        writes=True,
     ),
     Command(
         "get",
         "bring an atom and write out its files",
         (Arg("uri", "[source::]name[@requirement]"), Arg("dir", "directory to make", "", "dir")),
         (Opt(("--offline",), "use the store alone"),),
+        writes=True,
     ),
     Command(
         "log", "show the log of a set", (Arg("source", "URL or path of a set that is in the store", "?"),), lists=True

@@ -9,8 +9,9 @@ from git_atom.cli.parser import Ask
 
 def run(ask: Ask) -> int:
     """Fetch each atom; one line each: name, version, tree digest."""
-    asking = consent(ask)
-    done = [fetch(ask.host, text, offline=ask["offline"], consent=asking) for text in ask["uri"]]
+    dry = ask["dry_run"]
+    asking = None if dry else consent(ask)
+    done = [fetch(ask.host, text, offline=ask["offline"], dry_run=dry, consent=asking) for text in ask["uri"]]
     rows = [
         {"name": a.name, "version": str(a.version), "tree": a.tree, "anchor": a.anchor, "commit": a.commit}
         for a in done

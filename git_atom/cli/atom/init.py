@@ -10,19 +10,28 @@ _SAID = {
     "joined": "joined the set of atoms at '{source}'",
     "already": "this repository has its set of atoms already",
 }
+_WOULD = _SAID | {
+    "founded": "would found a set of atoms",
+    "joined": "would join the set of atoms at '{source}'",
+}
 
 
 def run(ask: Ask) -> int:
     """Join or found the set of this repository; prints its anchor."""
-    done = init(ask.host)
+    dry = ask["dry_run"]
+    done = init(ask.host, dry_run=dry)
     if ask.out.json:
-        value = {"how": done.how, "anchor": done.set.anchor, "owners": list(done.set.owners), "head": done.head}
-        ask.out.document("git-atom-init/1", value | {"trusted": done.trust})
+        anchor = done.set.anchor if done.head else None  # a set not founded yet has none
+        value = {"how": done.how, "anchor": anchor, "owners": list(done.set.owners), "head": done.head or None}
+        ask.out.document("git-atom-init/1", value | {"trusted": done.trust, "dry-run": dry})
         return 0
-    ask.out.say(_SAID[done.how].format(source=done.set.source))
+    said = _WOULD if dry else _SAID
+    ask.out.say(said[done.how].format(source=done.set.source))
     for owner in done.set.owners:
         ask.out.say(f"  owner  {owner}")
-    if done.how != "already":
+    if dry and not done.head:
+        return 0
+    if not dry and done.how != "already":
         ask.out.say(f"  wrote  refs/atoms-log/head {done.head[:12]}")
     if done.trust:
         ask.out.say("  wrote  atom.trustedAnchor in your git configuration: you trust this set")
