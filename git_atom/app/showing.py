@@ -336,6 +336,7 @@ def history(host: Host, source: str) -> list[Entry]:
         anchor = sets.anchor_at(host, atoms.locate(host, source))
         here = next((h for h in stored_here(host) if h.anchor == anchor), None)
     else:
+        repos.discover(host.cwd, host.environ)
         here = own_here(host)
     if here is None:
         raise CannotError("ATOM-8006", "this repository has no set of atoms yet", hint="git atom init")

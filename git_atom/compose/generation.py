@@ -158,6 +158,13 @@ def resolve(repo: Repo, spec: str) -> Oid:
         raise NegativeError("ATOM-6003", f"'{spec}' does not name a composition", note="<name>, <name>@{n} or a root digest")  # fmt: skip
     ref = refnames.composition(check_name(match["name"])) + f"~{match['back'] or 0}"
     found = refs.get(repo, ref)
+    if found is None and not match["back"] and refs.get(repo, ref.partition("~")[0]) is not None:
+        raise MalformedError(
+            "ATOM-6004",
+            f"composition '{spec}' is damaged: its newest generation is not in the store",
+            where=repo.git_dir,
+            hint="git fsck, then import or form it again",
+        )
     if found is None:
         raise _unknown(spec)
     return found

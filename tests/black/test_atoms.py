@@ -237,6 +237,10 @@ def test_bad_surroundings_have_errors_of_their_own(home: Path, project: Path, ru
     assert "error[ATOM-8006]" in run("git", "atom", "publish", cwd=project, status=128).stderr
 
 
+def test_the_log_of_no_repository(home: Path, run: Run) -> None:
+    assert "error[ATOM-2003]" in run("git", "atom", "log", cwd=home, status=128).stderr
+
+
 def test_shallow_clone(project: Path, key: Path, home: Path, run: Run) -> None:
     (project / "README").write_text("2\n")
     commit(run, project)

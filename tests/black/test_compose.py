@@ -66,6 +66,9 @@ def test_form_look_and_run(run: Run, home: Path, tiny: Path) -> None:
     assert run("git", "compose", "run", "tiny", "--", "sh", "-c", "echo in; exit 7", status=7).stdout == "in\n"
     assert run("git", "compose", "run", "tiny", "cat", stdin="through").stdout == "through"
     assert run("git", "compose", "run", "tiny", "sh", "-c", "kill -9 $$", status=137).stdout == ""
+    told = run("git", "compose", "run", "--json", "tiny", "sh", "-c", "echo in; exit 7", status=7)
+    value = json.loads(told.stdout)
+    assert value["schema"] == "git-compose-run/1" and value["status"] == 7 and told.stderr == "in\n"
     assert "ATOM-6009" in run("git", "compose", "run", "tiny", "nosuch", status=4).stderr
 
 
@@ -195,6 +198,10 @@ def test_tampering_is_seen(run: Run, home: Path, tiny: Path, warm: bool) -> None
     for command in ("verify", "show"):
         assert "error[ATOM-3" in run("git", "compose", command, "tiny", status=2).stderr
     run(*git, "update-ref", "refs/compositions/tiny", good)
+    ref = Path(git[2]) / "refs/compositions/tiny"
+    ref.write_text("1" * 40 + "\n")
+    assert "error[ATOM-6004]" in run("git", "compose", "show", "tiny", status=7).stderr
+    ref.write_text(good + "\n")
     _forge(run, home, lambda raw: re.sub(r"gpgsig .*?-----END SSH SIGNATURE-----\n", "", raw, flags=re.S))
     assert "ATOM-3008" in run("git", "compose", "verify", "tiny", status=2).stderr
     run(*git, "update-ref", "refs/compositions/tiny", good)

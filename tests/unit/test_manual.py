@@ -152,7 +152,7 @@ def test_page_is_sound(path: Path) -> None:
             ["mandoc", "-T", "lint", "-W", "warning", path], capture_output=True, text=True, check=False
         )
         assert not done.stdout, done.stdout
-    if shutil.which("man"):
+    if shutil.which("man", path=MAN_ENV["PATH"]):
         done = subprocess.run(
             ["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", path],
             capture_output=True,

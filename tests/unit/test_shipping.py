@@ -51,7 +51,7 @@ def test_nothing_but_the_package_and_its_data_is_inside(wheel: zipfile.ZipFile) 
 
 def test_git_help_finds_the_pages(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
     """With <prefix>/bin on PATH and no MANPATH, man-db looks in <prefix>/share/man, and so does `git help`."""
-    if not shutil.which("man"):
+    if not shutil.which("man", path="/usr/bin:/bin"):
         pytest.skip("man is not installed, and cannot be had without root: it knows its configuration by one path")
     bin_dir = tmp_path / "bin"
     bin_dir.mkdir()
