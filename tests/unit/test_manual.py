@@ -236,3 +236,17 @@ def test_other_shells_name_every_option(tool: Tool, command: Command) -> None:
         for name in opt.names:
             assert f"{name}[" in zsh or f"{name}=[" in zsh
             assert (f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}") in fish
+
+
+def test_every_setting_has_its_words() -> None:
+    page = (ROOT / "man/gitatom-config.5").read_text()
+    code = "".join(path.read_text() for path in (ROOT / "git_atom").rglob("*.py"))
+    settings = set(re.findall(r'"atom\.([A-Za-z]+)"', code)) - {"toml", "lock"}
+    settings |= set(re.findall(r'= "(minimumReleaseAge)"', code)) | {"alias"}
+    assert (
+        len(settings) >= 9
+        and {
+            name for name in settings if f"atom.{name}" not in page and f"atom.{name}.".replace(".", "\\.") not in page
+        }
+        == set()
+    )
