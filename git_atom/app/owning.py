@@ -178,7 +178,10 @@ def _check_new_name(own: OwnSet, name: str) -> None:
 
 
 def retract(host: Host, text: str, reason: str, how: How) -> Done:
-    """Retract one published version of the own set. Raises NegativeError ATOM-8010, ConflictError ATOM-8022."""
+    """Retract one published version of the own set; once more for the same reason changes nothing.
+
+    Raises NegativeError ATOM-8010, ConflictError ATOM-8022 for another reason.
+    """
     check_reason(reason)
     asked = Uri.parse(text)
 
@@ -195,6 +198,8 @@ def retract(host: Host, text: str, reason: str, how: How) -> Done:
             )
         held = logs.release(own.objects, own.log, asked.name, fit[0])
         there = logs.retraction(own.objects, log.tree, asked.name, fit[0])
+        if there is not None and there.reason == reason:
+            return b""
         if there is not None:
             raise ConflictError(
                 "ATOM-8022", f"'{asked.name} {fit[0]}' is retracted already", note=f"reason: {there.reason}"

@@ -30,11 +30,19 @@ class Done(NamedTuple):
 
 
 def run(
-    argv: Sequence[str | bytes], *, env: Mapping[str, str] | None, cwd: str | None = None, stdin: bytes = b""
+    argv: Sequence[str | bytes],
+    *,
+    env: Mapping[str, str] | None,
+    cwd: str | None = None,
+    stdin: bytes = b"",
+    keep: Sequence[int] = (),
 ) -> Done:
-    """Run a program to its end with its output captured; raises UnavailableError (ATOM-2001) when it is not installed."""
+    """Run a program to its end with its output captured; raises UnavailableError (ATOM-2001) when it is not installed.
+
+    keep: file descriptors that the program inherits.
+    """
     try:
-        done = subprocess.run(argv, input=stdin, capture_output=True, env=env, cwd=cwd, check=False)
+        done = subprocess.run(argv, input=stdin, capture_output=True, env=env, cwd=cwd, check=False, pass_fds=keep)
     except FileNotFoundError as error:
         raise missing(str(error.filename)) from error
     return Done(done.returncode, done.stdout, done.stderr)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from git_atom.core.digest import Oid
 from git_atom.errors import CannotError, ConflictError
-from git_atom.git import proc
+from git_atom.git import leftovers, proc
 from git_atom.git.objects import settle
 from git_atom.git.repo import Repo
 
@@ -22,7 +25,11 @@ class Change(NamedTuple):
 
 
 def update(repo: Repo, changes: Sequence[Change], message: str) -> None:
-    """Make all changes or none, after the objects written here are on disk; raises ConflictError ATOM-2010 naming the first ref whose old value differs."""
+    """Make all changes or none, after the objects written here are on disk.
+
+    Raises ConflictError ATOM-2010 naming the first ref whose old value differs, CannotError ATOM-2020 for one that is locked. In the
+    user's store a lock that a killed git left is removed.
+    """
     if not changes:
         return
     settle(repo)
@@ -35,7 +42,10 @@ def update(repo: Repo, changes: Sequence[Change], message: str) -> None:
             lines.append(f"update {change.ref}\0{change.new}\0{change.old or zero}")
     lines += ["prepare", "commit", ""]
     argv = ["git", "-c", "core.fsync=committed", "update-ref", "-m", message, "-z", "--stdin"]
-    done = proc.run(argv, env=repo.env, stdin="\0".join(lines).encode())
+    with _alone(repo) as held:
+        done = proc.run(argv, env=repo.env, stdin="\0".join(lines).encode(), keep=held)
+        if done.status != 0 and held and _unlocked(repo, changes):
+            done = proc.run(argv, env=repo.env, stdin="\0".join(lines).encode(), keep=held)
     if done.status == 0:
         return
     for change in changes:
@@ -47,7 +57,7 @@ def update(repo: Repo, changes: Sequence[Change], message: str) -> None:
                 note=f"expected {change.old or 'no ref'}, found {now or 'no ref'}",
                 hint="run the same command again",
             )
-        lock = os.path.join(os.path.dirname(repo.objects), f"{change.ref}.lock")
+        lock = _lock(repo, change.ref)
         if os.path.exists(lock):
             raise CannotError(
                 "ATOM-2020",
@@ -59,6 +69,48 @@ def update(repo: Repo, changes: Sequence[Change], message: str) -> None:
     proc.check_room(repo.git_dir, done.err)
     last = done.err.decode(errors="replace").strip().splitlines()[-1:]
     raise CannotError("ATOM-2002", "git could not move the refs", note=last[0] if last else "")
+
+
+@contextmanager
+def _alone(repo: Repo) -> Iterator[tuple[int, ...]]:
+    """In the user's store: hold others of these programs off its refs, as long as this process or the git it gives the lock to lives."""
+    if not repo.ours:
+        yield ()
+        return
+    folder = os.open(repo.git_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield (folder,)
+    finally:
+        os.close(folder)
+
+
+def _lock(repo: Repo, name: str) -> str:
+    return os.path.join(os.path.dirname(repo.objects), f"{name}.lock")
+
+
+def _unlocked(repo: Repo, changes: Sequence[Change]) -> bool:
+    """Remove what locks these refs of the store, and whether there was anything: whoever made it is dead, as nobody else is at work.
+
+    A git that the user runs there by hand does not know of that, so a lock counts as left only when it outlasts a second.
+    """
+    paths = [_lock(repo, change.ref) for change in changes] + [_lock(repo, "packed-refs")]
+    found = {path: _made(path) for path in paths}
+    left = [path for path, made in found.items() if made is not None]
+    if left:
+        time.sleep(1)
+    for path in left:
+        if _made(path) == found[path]:
+            leftovers.remove(path)
+    return bool(left)
+
+
+def _made(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def get(repo: Repo, ref: str) -> Oid | None:

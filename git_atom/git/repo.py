@@ -21,7 +21,8 @@ class Repo(NamedTuple):
     """An open repository.
 
     git_dir: absolute path. env: the environment every git process for it gets (GIT_DIR set, replace refs off).
-    objects: absolute path of the object directory new objects go to. work_tree: absolute path or None.
+    objects: absolute path of the object directory new objects go to. work_tree: absolute path or None. ours: the user's store, whose
+    refs nobody but these programs moves.
     """
 
     git_dir: str
@@ -31,6 +32,7 @@ class Repo(NamedTuple):
     object_format: str
     ref_format: str
     objects: str
+    ours: bool = False
 
     @property
     def oid_length(self) -> int:
@@ -47,9 +49,9 @@ def discover(cwd: str, environ: Mapping[str, str]) -> Repo:
     Raises CannotError ATOM-2003 (no repository), RefusedError ATOM-2004 (another user's), UnavailableError ATOM-2005 (format).
     """
     done = proc.run(["git", "rev-parse", *_ASK], env={**environ, "LC_ALL": "C"}, cwd=cwd)
-    if done.status != 0:
-        raise _why(cwd, environ, done.err)
     lines = os.fsdecode(done.out).split("\n")  # paths, as the system spells them
+    if done.status != 0 or len(lines) < len(_ASK):  # a git that cannot write its answer still exits 0
+        raise _why(cwd, environ, done.err)
     git_dir, bare, fmt, objects, cdup = lines[0], lines[1] == "true", lines[2], lines[3], lines[4]
     inside_work_tree = not bare and not _within(os.path.realpath(cwd), os.path.realpath(git_dir))
     tree = os.path.normpath(os.path.join(cwd, cdup)) if inside_work_tree else None
@@ -77,9 +79,9 @@ def open_at(git_dir: str, environ: Mapping[str, str]) -> Repo:
     _check_owner(path, env)
     env |= {"GIT_DIR": path, "GIT_NO_REPLACE_OBJECTS": "1"}
     done = proc.run(["git", "rev-parse", *_ASK[:-1]], env=env, cwd=path)
-    if done.status != 0:
-        raise _broken(path, env, done.err)
     lines = os.fsdecode(done.out).split("\n")  # paths, as the system spells them
+    if done.status != 0 or len(lines) < len(_ASK) - 1:
+        raise _broken(path, env, done.err)
     bare, fmt = lines[1] == "true", lines[2]
     tree = None if bare else os.path.dirname(path)
     return Repo(path, env, bare, tree, fmt, _ref_format(path), os.path.join(path, lines[3]))
@@ -243,7 +245,7 @@ def store(host: Host) -> Repo:
     # The path is the user's own choice and its format is ours: no question to git on this path (it is hot).
     env = proc.clean_env(host.environ) | {"GIT_DIR": path, "GIT_NO_REPLACE_OBJECTS": "1"}
     _check_owner(path, env)
-    return Repo(path, env, True, None, "sha1", _ref_format(path), os.path.join(path, "objects"))
+    return Repo(path, env, True, None, "sha1", _ref_format(path), os.path.join(path, "objects"), True)
 
 
 _STORE_SETTINGS = (

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -76,6 +77,17 @@ class Scene:
 
     def struck(self, argv: tuple[str, ...], after: float | None, number: int) -> oracle.Ended:
         return oracle.struck(argv, after, number, cwd=self.project, env=self.env)
+
+    def once_more(self, argv: tuple[str, ...]) -> oracle.Ended:
+        """Run a command again after one that was killed, and do what a user is told to, or whoever runs the server, about locks it left."""
+        for lock in self.server.rglob("*.lock"):
+            lock.unlink()
+        ended = self.struck(argv, None, signal.SIGKILL)
+        while (lock := oracle.told_lock(ended.err)) is not None:
+            assert lock.is_relative_to(self.project), ended
+            lock.unlink()
+            ended = self.struck(argv, None, signal.SIGKILL)
+        return ended
 
     def state(self) -> dict[str, str]:
         """All that a command could leave half-written, objects and caches apart."""

@@ -177,6 +177,12 @@ def struck(argv: Sequence[str | Path], after: float | None, number: int, *, cwd:
     return Ended(status, out, err, time.monotonic() - begun)
 
 
+def told_lock(err: str) -> Path | None:
+    """The lock that a message says to remove when no git is running (ATOM-2020), or None."""
+    found = re.search(r"^hint: .*, rm (\S+)$", err, re.M) if "ATOM-2020" in err else None
+    return Path(found[1]) if found else None
+
+
 def moments(total: float, count: int) -> list[float]:
     """Moments spread over a run of `total` seconds; ATOM_TEST_MOMENTS multiplies how many."""
     count *= int(os.environ.get("ATOM_TEST_MOMENTS", "1"))

@@ -113,7 +113,7 @@ def test_at_any_moment(name: str, number: int, scene: Scene, orphans: Callable[[
             assert oracle.ours(scene.leftovers()) == [], told
             if ended.err and not ended.out and ended.status and "Traceback" not in ended.err:
                 assert ended.err.endswith("\ninterrupted\n"), told
-        again = scene.struck(argv, None, number)
+        again = scene.once_more(argv)
         assert again.status == 0, f"{told}\nand then {again}"
         deed.holds(scene, at)
     assert stopped, "no moment was in time"

@@ -1,0 +1,100 @@
+"""Locks that a killed git left: in the user's store they go, elsewhere they are told of; what somebody holds at this moment stays."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from git_atom.core.digest import Oid
+from git_atom.errors import CannotError
+from git_atom.git import refs
+from git_atom.git import repo as repos
+from git_atom.git.objects import write_loose
+from git_atom.git.refs import Change
+from git_atom.git.repo import Repo
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def bare(home: Path, run: Run) -> Repo:
+    import os
+
+    run("git", "init", "-q", "--bare", "store.git")
+    return repos.open_at(str(home / "store.git"), os.environ)
+
+
+def blob(repo: Repo, data: bytes = b"x") -> Oid:
+    return write_loose(repo, "blob", data)
+
+
+def locked(repo: Repo, name: str) -> Path:
+    path = Path(repo.git_dir, f"{name}.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("")
+    return path
+
+
+def test_a_lock_that_was_left_in_the_store_goes(bare: Repo) -> None:
+    store, ref = bare._replace(ours=True), "refs/sets/x/log"
+    lock = locked(store, ref)
+    refs.update(store, [Change(ref, blob(store), None)], "it")
+    assert refs.get(store, ref) == blob(store) and not lock.exists()
+
+
+def test_so_does_that_of_all_packed_refs(bare: Repo, run: Run) -> None:
+    store, ref = bare._replace(ours=True), "refs/sets/x/log"
+    refs.update(store, [Change(ref, blob(store), None)], "it")
+    run("git", "pack-refs", "--all", cwd=store.git_dir)
+    locked(store, "packed-refs")
+    refs.update(store, [Change(ref, None, blob(store))], "it")
+    assert refs.get(store, ref) is None
+
+
+def test_elsewhere_it_stays_and_is_told(bare: Repo) -> None:
+    ref = "refs/atoms/x/1.0.0"
+    lock = locked(bare, ref)
+    with pytest.raises(CannotError) as caught:
+        refs.update(bare, [Change(ref, blob(bare), None)], "it")
+    assert caught.value.code == "ATOM-2020" and lock.exists() and str(lock) in caught.value.hint
+
+
+def test_a_lock_that_lives_is_respected(bare: Repo) -> None:
+    store, ref = bare._replace(ours=True), "refs/sets/x/log"
+    lock, stop = locked(store, ref), threading.Event()
+
+    def other() -> None:
+        while not stop.wait(0.05):
+            fresh = lock.with_name("fresh")
+            fresh.write_text("")
+            fresh.replace(lock)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    try:
+        with pytest.raises(CannotError) as caught:
+            refs.update(store, [Change(ref, blob(store), None)], "it")
+        assert caught.value.code == "ATOM-2020"
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_those_who_move_refs_of_the_store_take_turns(bare: Repo) -> None:
+    store = bare._replace(ours=True)
+    begun = time.monotonic()
+    threads = [
+        threading.Thread(target=refs.update, args=(store, [Change(f"refs/x/{at}", blob(store), None)], "it"))
+        for at in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refs.listing(store, "refs/x/")) == 8
+    assert time.monotonic() - begun < 20
