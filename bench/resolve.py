@@ -23,7 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from git_atom.resolve.explain import explain
 from git_atom.resolve.problem import Candidate, Problem, Requirement, Term
-from git_atom.resolve.solve import Solution, Unsolvable, solve
+from git_atom.resolve.solve import Unsolvable, solve
+from git_atom.resolve.walk import Solution
 
 TASKS = ("task-gnome-desktop", "task-kde-desktop")
 RUNS = 5

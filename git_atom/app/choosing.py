@@ -18,7 +18,8 @@ from git_atom.core.lock import Edge, LockedAtom, LockedDep, LockedSet
 from git_atom.errors import CannotError, MalformedError
 from git_atom.git import refs
 from git_atom.resolve.problem import Problem, Requirement
-from git_atom.resolve.solve import Solution, Unsolvable, solve
+from git_atom.resolve.solve import Unsolvable, solve
+from git_atom.resolve.walk import Solution
 
 RUN = frozenset({"run"})
 

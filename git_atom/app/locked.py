@@ -15,8 +15,8 @@ from git_atom.errors import CannotError
 from git_atom.resolve import paths
 from git_atom.resolve.paths import Branch
 from git_atom.resolve.problem import Candidate, Requirement, Term
-from git_atom.resolve.solve import Chosen, Solution
-from git_atom.resolve.solve import Edge as Link
+from git_atom.resolve.walk import Chosen, Solution
+from git_atom.resolve.walk import Edge as Link
 
 
 class Row(NamedTuple):

@@ -26,7 +26,7 @@ class Closure:
     """The reachable part of a problem. Variables are 1 to `size`; `nodes[v]` and `scopes[v]` say what each stands for."""
 
     def __init__(self, problem: Problem, *, whole: bool = False) -> None:
-        """Walk the problem. whole: also look behind excluded candidates and at every version of the roots' names, as explaining needs."""
+        """Begin with the roots; `grow` has the rest. whole: also look behind excluded candidates and at every version of the roots' names, as explaining needs."""
         self.problem = problem
         self.whole = whole
         self.nodes: list[Candidate] = [Candidate("", "")]
@@ -39,7 +39,12 @@ class Closure:
         self._choices: dict[str, dict[Requirement, Choice]] = {}
         self._found: dict[Term, Sequence[Candidate]] = {}
         self._names: set[str] | None = None
-        self._grow()
+        self._expanded: set[int] = set()
+        roots = sorted(set(problem.roots), key=lambda r: (r.terms, r.scope or "", r.kind, r.mode, r.origin))
+        self.needs[ROOT] = [(root, self.choice("", root)) for root in roots]
+        if whole:
+            for root in roots:
+                self._choose(root.scope or "", [Term(root.terms[0].name)])
 
     @property
     def size(self) -> int:
@@ -100,27 +105,29 @@ class Closure:
             self.excluded.add(variable)
         return variable
 
-    def _grow(self) -> None:
-        """Number what the roots and then each candidate reach; the list of nodes is the queue."""
-        problem, provider = self.problem, self.problem.provider
-        roots = sorted(set(problem.roots), key=lambda r: (r.terms, r.scope or "", r.kind, r.mode, r.origin))
-        self.needs[ROOT] = [(root, self.choice("", root)) for root in roots]
-        if self.whole:
-            for root in roots:
-                self._choose(root.scope or "", [Term(root.terms[0].name)])
-        at, kinds = 1, problem.kinds
+    def grow(self) -> Closure:
+        """Expand all that can be reached, the list of nodes being the queue; returns itself."""
+        at = 1
         while at < len(self.nodes):
-            candidate = self.nodes[at]
-            if self.whole or not candidate.excluded:
-                scope = self.scopes[at]
-                known = self._choices.setdefault(scope, {})
-                self.needs[at] = [
-                    (wanted, (known.get(wanted) if wanted.scope is None else None) or self.choice(scope, wanted))
-                    for wanted in provider.needs(candidate)
-                    if wanted.kind in kinds
-                ]
-                self.bars[at] = provider.bars(candidate)
+            self.expand(at)
             at += 1
+        return self
+
+    def expand(self, variable: int) -> None:
+        """Learn what a candidate needs and bars, once; what may not be chosen needs nothing, except when one has to explain."""
+        if variable in self._expanded:
+            return
+        self._expanded.add(variable)
+        candidate, scope = self.nodes[variable], self.scopes[variable]
+        if candidate.excluded and not self.whole:
+            return
+        known, provider, kinds = self._choices.setdefault(scope, {}), self.problem.provider, self.problem.kinds
+        self.needs[variable] = [
+            (wanted, (known.get(wanted) if wanted.scope is None else None) or self.choice(scope, wanted))
+            for wanted in provider.needs(candidate)
+            if wanted.kind in kinds
+        ]
+        self.bars[variable] = provider.bars(candidate)
 
     def barred_by(self, variable: int, bar: Bar) -> list[int]:
         """The candidates of the closure that cannot stand beside one because of a bar it has."""
@@ -139,6 +146,11 @@ def asked(closure: Closure, variable: int, mode: str = MUST) -> list[tuple[Requi
     if len(pairs) > 1:
         pairs.sort(key=_order)
     return pairs
+
+
+def itself(variable: int, choice: Choice) -> bool:
+    """Whether a candidate meets its own requirement."""
+    return variable != ROOT and variable in choice.allowed
 
 
 def _order(pair: tuple[Requirement, Choice]) -> tuple[tuple[Term, ...], str, str]:

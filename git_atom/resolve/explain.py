@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from git_atom.errors import NoSolutionError
-from git_atom.resolve.closure import ROOT, Closure
+from git_atom.resolve.closure import ROOT, Closure, itself
 from git_atom.resolve.collector import paused
-from git_atom.resolve.formula import Formula, itself
+from git_atom.resolve.formula import Formula
 from git_atom.resolve.problem import BOUND, MUST, WISH, Bar, Candidate, Requirement, Term
 from git_atom.resolve.sat import ENGINES, Sat
 from git_atom.resolve.solve import Unsolvable
@@ -90,7 +90,7 @@ class Explanation(NamedTuple):
 def explain(failure: Unsolvable, *, engine: str = ENGINES[0], ways: int = MAX_WAYS) -> Explanation:
     """Explain a failure. The lines are minimal: without any one of them the rest has a solution."""
     with paused():
-        closure = Closure(failure.problem, whole=True)
+        closure = Closure(failure.problem, whole=True).grow()
         rules = _Rules(closure)
         with Sat(rules.clauses, engine) as sat:
             sat.phases([*([-v for v in range(1, closure.size + 1)]), *rules.selectors.values()])

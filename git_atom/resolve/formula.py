@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from git_atom.resolve.closure import ROOT, Choice, Closure
+from git_atom.resolve.closure import ROOT, Closure, itself
 from git_atom.resolve.problem import BOUND, MUST, Term
 
 FEW = 4  # up to so many versions of a name are told apart pair by pair
@@ -99,11 +99,6 @@ def encode(closure: Closure) -> tuple[Formula, list[int]]:
             clauses[index] = [formula.fresh()]
             clauses.append([-formula.top])
     return formula, [v if v in first else -v for v in range(1, closure.size + 1)]
-
-
-def itself(variable: int, choice: Choice) -> bool:
-    """Whether a candidate meets its own requirement."""
-    return variable != ROOT and variable in choice.allowed
 
 
 def _if(variable: int, then: list[int]) -> list[int]:

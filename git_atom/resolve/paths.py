@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from git_atom.resolve.problem import Requirement
-from git_atom.resolve.solve import Chosen, Edge, Solution
+from git_atom.resolve.walk import Chosen, Edge, Solution
 
 MAX_PATHS = 100
 

@@ -8,52 +8,17 @@ still has is chosen for good. So the result is the lexicographic optimum of that
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
-from git_atom.resolve.closure import ROOT, Choice, Closure, asked
+from git_atom.resolve.closure import ROOT, Choice, Closure
 from git_atom.resolve.collector import paused
-from git_atom.resolve.formula import encode, itself
-from git_atom.resolve.problem import MUST, WISH, Candidate, Problem, Requirement
+from git_atom.resolve.direct import direct
+from git_atom.resolve.formula import encode
+from git_atom.resolve.problem import MUST, Candidate, Problem, Requirement
 from git_atom.resolve.sat import ENGINES, Sat, smallest
+from git_atom.resolve.walk import Solution, Walk
 
 MOST_GUESSES = 64
-
-
-class Chosen(NamedTuple):
-    """One candidate of a solution. passed: better ones that no solution has, given what was decided before."""
-
-    scope: str
-    candidate: Candidate
-    locked: bool
-    passed: tuple[Candidate, ...] = ()
-
-    @property
-    def reason(self) -> str:
-        """Why this one, in a line."""
-        if self.locked:
-            return "locked"
-        if self.passed:
-            told = ", ".join(map(str, self.passed[:3]))
-            return f"the best that fits with the rest, not {told}" + (
-                f" and {len(self.passed) - 3} more" if len(self.passed) > 3 else ""
-            )
-        return "the best that is allowed"
-
-
-class Edge(NamedTuple):
-    """Who asked for what, and what meets it; places are indexes into `Solution.chosen`, `asker` is -1 for a root."""
-
-    asker: int
-    wanted: Requirement
-    target: int
-
-
-class Solution(NamedTuple):
-    """What was chosen, sorted by scope and name, and why: every requirement with what meets it, sorted by asker."""
-
-    chosen: tuple[Chosen, ...]
-    edges: tuple[Edge, ...]
 
 
 class Unsolvable(NamedTuple):
@@ -66,16 +31,22 @@ def solve(problem: Problem, *, minimise: bool = False, engine: str = ENGINES[0])
     """Solve a problem. minimise: among all solutions only those with the fewest candidates are looked at. engine: never changes the answer."""
     with paused():
         closure = Closure(problem)
-        formula, phases = encode(closure)
-        if minimise:
-            sat = smallest(formula.clauses, range(1, closure.size + 1))
-            if sat is None:
-                return Unsolvable(problem)
-        else:
-            sat = Sat(formula.clauses, engine)
-            sat.phases(phases)
-        with sat:
-            return _Walk(closure, sat).run() if sat.solve() else Unsolvable(problem)
+        found = None if minimise else direct(closure)
+        return found or search(closure, minimise=minimise, engine=engine)
+
+
+def search(closure: Closure, *, minimise: bool = False, engine: str = ENGINES[0]) -> Solution | Unsolvable:
+    """The answer of `solve` by the complete way alone."""
+    formula, phases = encode(closure.grow())
+    if minimise:
+        sat = smallest(formula.clauses, range(1, closure.size + 1))
+        if sat is None:
+            return Unsolvable(closure.problem)
+    else:
+        sat = Sat(formula.clauses, engine)
+        sat.phases(phases)
+    with sat:
+        return _Search(closure, sat).run() if sat.solve() else Unsolvable(closure.problem)
 
 
 class Mark(NamedTuple):
@@ -88,7 +59,7 @@ class Mark(NamedTuple):
     edges: int
 
 
-class _Walk:
+class _Search(Walk):
     """The decisions, one after the other.
 
     Asking the engine for a model at every decision would make the cost of a walk quadratic. So decisions are guessed, with unit
@@ -97,14 +68,9 @@ class _Walk:
     """
 
     def __init__(self, closure: Closure, sat: Sat) -> None:
-        self.closure, self.sat = closure, sat
-        self.taken: dict[int, tuple[Candidate, ...]] = {}  # what was chosen, with what was passed over for it
+        super().__init__(closure)
+        self.sat = sat
         self.lost: set[int] = set()  # what no solution has any more, given what is confirmed
-        self.edges: list[tuple[int, Requirement, Choice]] = []
-        self._forced: list[Choice] = []
-        self._open: list[Choice] = []
-        self._wishes: list[tuple[int, Requirement, Choice]] = []
-        self._at = (0, 0, 0)  # how far each of the three lists has been worked off
         self._guesses: list[tuple[int, Mark]] = []
         self._run = 1  # how many guesses are made before they are confirmed
         self._agrees = True  # whether the engine's last model has all the guesses
@@ -127,14 +93,6 @@ class _Walk:
                 return self._solution()
             if len(self._guesses) >= self._run:
                 self._confirm()
-
-    def _ask(self, variable: int) -> None:
-        for wanted, choice in asked(self.closure, variable):
-            if itself(variable, choice):
-                continue
-            self.edges.append((variable, wanted, choice))
-            (self._forced if choice.forced else self._open).append(choice)
-        self._wishes += [(variable, *pair) for pair in asked(self.closure, variable, WISH)]
 
     def _meet(self, queue: int, choice: Choice) -> None:
         """Guess the first candidate that unit propagation does not rule out."""
@@ -221,24 +179,6 @@ class _Walk:
             else:
                 return
         self.edges.append((asker, wanted, choice))
-
-    def _solution(self) -> Solution:
-        nodes, scopes, prefer = self.closure.nodes, self.closure.scopes, self.closure.problem.prefer
-        order = sorted(self.taken, key=lambda v: (scopes[v], nodes[v]))
-        place = {variable: i for i, variable in enumerate(order)} | {ROOT: -1}
-        chosen = tuple(
-            Chosen(scopes[v], nodes[v], prefer.get((scopes[v], nodes[v].name)) == nodes[v].version, self.taken[v])
-            for v in order
-        )
-        edges = [Edge(place[a], wanted, place[v]) for a, wanted, choice in self.edges for v in self._met(choice)]
-        return Solution(chosen, tuple(sorted(edges, key=lambda e: (e.asker, e.wanted.terms, e.wanted.kind, e.target))))
-
-    def _met(self, choice: Choice) -> Iterator[int]:
-        """The best chosen candidate that meets a choice."""
-        for variable in choice.allowed:
-            if variable in self.taken:
-                yield variable
-                return
 
 
 def unmet(problem: Problem, chosen: tuple[Candidate, ...]) -> list[Requirement]:

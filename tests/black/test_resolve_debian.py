@@ -21,7 +21,8 @@ from git_atom.ingest.debsolve import Debian, open_index, plan
 from git_atom.resolve.closure import Closure
 from git_atom.resolve.explain import explain
 from git_atom.resolve.sat import ENGINES
-from git_atom.resolve.solve import Solution, Unsolvable, solve
+from git_atom.resolve.solve import Unsolvable, solve
+from git_atom.resolve.walk import Solution
 
 pytestmark = pytest.mark.slow
 
@@ -92,7 +93,7 @@ def test_libsolv_agrees(wanted: tuple[str, ...], indexes: list[Index], architect
     asked = plan(wanted, indexes, architecture=architecture)
     answer = solve(asked.problem)
     assert isinstance(answer, Solution)
-    pool, of = library(solv, asked.provider, Closure(asked.problem), architecture)
+    pool, of = library(solv, asked.provider, Closure(asked.problem).grow(), architecture)
     free, problems = ask(
         solv, pool, [pool.select(n, solv.Selection.SELECTION_NAME | solv.Selection.SELECTION_PROVIDES) for n in wanted]
     )

@@ -10,10 +10,13 @@ from collections.abc import Callable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from git_atom.resolve.closure import Closure
+from git_atom.resolve.direct import direct
 from git_atom.resolve.explain import Rule, explain
 from git_atom.resolve.problem import BOUND, MUST, WISH, Bar, Candidate, Catalogue, Offer, Problem, Requirement, Term
 from git_atom.resolve.sat import ENGINES
-from git_atom.resolve.solve import Solution, Unsolvable, solve
+from git_atom.resolve.solve import Unsolvable, search, solve
+from git_atom.resolve.walk import Solution
 
 NAMES = "abcd"
 VERSIONS = "123"
@@ -145,6 +148,24 @@ def test_answers_are_those_of_a_search_of_everything(
         assert brute.holds(told(answer))
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(problems(), problems(scopes=True)))
+def test_what_needs_no_search_is_what_the_search_finds(
+    case: tuple[list[Offer], list[Requirement], dict[Key, str]],
+) -> None:
+    offers, roots, prefer = case
+    problem = Problem(tuple(roots), Catalogue(offers), prefer)
+    found, searched = direct(Closure(problem)), search(Closure(problem))
+    assert found is None or found == searched
+    brute = Brute(offers, roots, prefer)
+    assert (told(searched) if isinstance(searched, Solution) else None) == (
+        brute.walk(brute.states) if brute.states else None
+    )
+    begun = Closure(problem)
+    direct(begun)
+    assert search(begun) == searched  # what the quick way has looked at leaves no trace
+
+
 @settings(max_examples=80, deadline=None)
 @given(problems())
 def test_the_smallest_closure_is_the_smallest(case: tuple[list[Offer], list[Requirement], dict[Key, str]]) -> None:
@@ -170,7 +191,7 @@ def test_no_engine_and_no_order_of_input_shows(
     why = explain(first) if isinstance(first, Unsolvable) else None
     for engine in ENGINES:
         mixed = [o._replace(needs=tuple(dice.sample(o.needs, len(o.needs)))) for o in dice.sample(offers, len(offers))]
-        again = solve(Problem(tuple(dice.sample(roots, len(roots))), Catalogue(mixed), prefer), engine=engine)
+        again = search(Closure(Problem(tuple(dice.sample(roots, len(roots))), Catalogue(mixed), prefer)), engine=engine)
         if isinstance(again, Unsolvable):
             assert explain(again, engine=engine) == why
         else:

@@ -10,7 +10,8 @@ from git_atom.core.debindex import Index
 from git_atom.errors import MalformedError
 from git_atom.ingest.debsolve import open_index, plan
 from git_atom.resolve.explain import explain
-from git_atom.resolve.solve import Solution, Unsolvable, solve
+from git_atom.resolve.solve import Unsolvable, solve
+from git_atom.resolve.walk import Solution
 
 
 def index(*paragraphs: str) -> Index:

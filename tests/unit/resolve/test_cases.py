@@ -16,7 +16,8 @@ from git_atom.core.version import Version
 from git_atom.resolve.explain import explain
 from git_atom.resolve.problem import BOUND, MUST, WISH, Bar, Candidate, Problem, Requirement, Term
 from git_atom.resolve.sat import ENGINES
-from git_atom.resolve.solve import Solution, Unsolvable, solve
+from git_atom.resolve.solve import Unsolvable, solve
+from git_atom.resolve.walk import Solution
 
 CASES = sorted((Path(__file__).resolve().parents[2] / "cases/resolve").glob("*.json"))
 

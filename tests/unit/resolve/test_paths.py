@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from git_atom.resolve.paths import every, inverted, shortest, tree
 from git_atom.resolve.problem import Candidate, Catalogue, Offer, Problem, Requirement, Term
-from git_atom.resolve.solve import Solution, solve
+from git_atom.resolve.solve import solve
+from git_atom.resolve.walk import Solution
 
 NEEDS = {"a": "bc", "b": "d", "c": "bd", "d": "ea", "e": "", "x": "e"}
 
