@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import mmap
 import re
-from itertools import count
 from typing import NamedTuple
 
 from git_atom.errors import MalformedError
@@ -24,8 +23,7 @@ _PLAIN = re.compile(_NAME, re.ASCII)
 _ODD = re.compile(r"[()\s]")
 _OPERATORS = frozenset({"<<", "<=", "=", ">=", ">>"})
 _OLD = {"<": "<=", ">": ">="}  # Policy 7.1: deprecated forms
-_PACKAGE = re.compile(rb"\nPackage: (.*)")
-_PROVIDES = re.compile(rb"\nProvides: (.*(?:\n[ \t].*)*)")
+_SCANNED = re.compile(rb"\nP(?:ackage: (.*)|rovides: (.*(?:\n[ \t].*)*))")
 _FIELD = re.compile(
     r"\n(Version|Depends|Pre-Depends|Conflicts|Breaks|Provides|Multi-Arch|Priority|Package|Recommends):[ \t]*(.*)"
 )
@@ -115,27 +113,33 @@ class Scan(NamedTuple):
 
 def scan(data: Data) -> Scan:
     """Find packages and provided names. Only fields written `Name: value` at the start of a line count, as archives write them."""
-    total = count()
-    packages = {match[1]: match.start() + 1 for match, _ in zip(_PACKAGE.finditer(data), total, strict=False)}
+    packages: dict[bytes, int] = {}
     further: dict[bytes, list[int]] = {}
-    if len(packages) < next(total) - 1:
-        for match in _PACKAGE.finditer(data):
-            if packages[match[1]] != match.start() + 1:
-                further.setdefault(match[1], []).append(match.start() + 1)
+    fields: list[bytes] = []
+    starts: list[int] = []
     if data[:9] == b"Package: ":
         end = data.find(b"\n")
-        name = data[9 : end if end >= 0 else len(data)]
-        if packages.setdefault(name, 0):
-            further.setdefault(name, []).append(0)
-    provided: dict[bytes, list[int]] = {}
-    for match in _PROVIDES.finditer(data):
+        packages[data[9 : end if end >= 0 else len(data)]] = 0
+    for match in _SCANNED.finditer(data):
         start = match.start() + 1
-        for clause in match[1].translate(None, b" \t\n").split(b","):
-            name = clause.partition(b"(")[0]
-            if name in provided:
-                provided[name].append(start)
+        if match.lastindex == 1:
+            name = match[1]
+            if name in packages:
+                further.setdefault(name, []).append(start)
             else:
-                provided[name] = [start]
+                packages[name] = start
+        else:
+            clauses = match[2]
+            fields.append(clauses)
+            starts += [start] * (clauses.count(b",") + 1)
+    provided: dict[bytes, list[int]] = {}
+    clauses = b",".join(fields).translate(None, b" \t\n")
+    for clause, start in zip(clauses.split(b","), starts, strict=bool(fields)):
+        name = clause.partition(b"(")[0]
+        if name in provided:
+            provided[name].append(start)
+        else:
+            provided[name] = [start]
     return Scan(packages, further, provided)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from git_atom.core.debindex import Index, Package, Relation, Scan, parse_alternatives, split_relations
+from git_atom.core.debindex import Index, Package, Relation, parse_alternatives, split_relations
 from git_atom.core.debversion import key, satisfies
 from git_atom.resolve.collector import paused
 from git_atom.resolve.problem import MUST, WISH, Bar, Candidate, Problem, Requirement, Term
@@ -183,11 +183,10 @@ def plan(
 
 
 @contextmanager
-def open_index(path: str, cache: str = "") -> Iterator[Index]:
-    """Map an uncompressed `Packages` file for as long as the context lasts.
+def open_index(path: str) -> Iterator[Index]:
+    """Map an uncompressed `Packages` file for as long as the context lasts. The file's signature is the caller's business.
 
-    cache: a directory in which the scan is kept as derived data under the digest of the index; '' for none. The file's signature is the
-    caller's business. Raises MalformedError (ATOM-1050) when a paragraph that is asked for is malformed.
+    Raises MalformedError (ATOM-1050) when a paragraph that is asked for is malformed.
     """
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
@@ -196,32 +195,5 @@ def open_index(path: str, cache: str = "") -> Iterator[Index]:
             return
         with mmap.mmap(file.fileno(), 0, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE, prot=mmap.PROT_READ) as data:
             with paused():
-                index = Index(data, _scan(data, cache) if cache else None)
+                index = Index(data)
             yield index
-
-
-def _scan(data: mmap.mmap, cache: str) -> Scan | None:
-    """The kept scan of an index, or a fresh one that is then kept; None (scan as usual) when the cache cannot be used."""
-    import json
-
-    from git_atom.core.digest import of_bytes
-
-    kept = os.path.join(cache, f"packages-1-{of_bytes(memoryview(data)).removeprefix('blake3:')}.json")
-    try:
-        with open(kept, encoding="latin-1") as file:
-            return _thaw(json.load(file))
-    except (OSError, ValueError, TypeError, AttributeError):
-        found = Index(data).found
-    try:
-        os.makedirs(cache, exist_ok=True)
-        with open(f"{kept}.{os.getpid()}", "w", encoding="latin-1") as file:
-            json.dump([{k.decode("latin-1"): v for k, v in part.items()} for part in found], file, ensure_ascii=False)
-        os.replace(file.name, kept)
-    except OSError:
-        pass
-    return found
-
-
-def _thaw(parts: list[dict[str, list[int]]]) -> Scan:
-    packages, further, provided = ({k.encode("latin-1"): v for k, v in part.items()} for part in parts)
-    return Scan(packages, further, provided)  # type: ignore[arg-type]

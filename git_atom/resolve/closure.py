@@ -122,11 +122,13 @@ class Closure:
         if candidate.excluded and not self.whole:
             return
         known, provider, kinds = self._choices.setdefault(scope, {}), self.problem.provider, self.problem.kinds
-        self.needs[variable] = [
-            (wanted, (known.get(wanted) if wanted.scope is None else None) or self.choice(scope, wanted))
-            for wanted in provider.needs(candidate)
-            if wanted.kind in kinds
-        ]
+        needs = self.needs[variable] = []
+        for wanted in provider.needs(candidate):
+            if wanted.kind in kinds:
+                choice = known.get(wanted) if wanted.scope is None else self.choice(scope, wanted)
+                if choice is None:
+                    choice = known[wanted] = self._choose(scope, wanted.terms)
+                needs.append((wanted, choice))
         self.bars[variable] = provider.bars(candidate)
 
     def barred_by(self, variable: int, bar: Bar) -> list[int]:

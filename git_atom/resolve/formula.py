@@ -6,7 +6,7 @@ makes at most one of them choosable, and turns a range of versions into two lite
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from git_atom.resolve.closure import ROOT, Closure, itself
 from git_atom.resolve.problem import BOUND, MUST, Term
@@ -22,13 +22,13 @@ class Formula:
         self.top = closure.size
         self.clauses: list[list[int]] = [[-v] for v in left_out]
         self._without = set(left_out)
-        self._place: dict[int, int] = {}  # candidate -> its variable of the ladder
-        self._foot: dict[int, int] = {}  # variable of a ladder -> the first one of it
+        # candidate -> its variable of the ladder, the ladder's first variable, and the ladder's candidates, best first
+        self._place: dict[int, tuple[int, int, tuple[int, ...]]] = {}
         self._tails: dict[tuple[int, ...], list[list[int]]] = {}
         for (scope, name), variables in closure.named.items():
             if len(variables) > FEW:
                 best_first = [v for v in closure.meets(scope, Term(name)) if closure.nodes[v].name == name]
-                self._ladder([v for v in dict.fromkeys([*best_first, *variables]) if v not in self._without])
+                self._ladder(tuple(v for v in dict.fromkeys([*best_first, *variables]) if v not in self._without))
             else:
                 self.clauses += [[-a, -b] for i, a in enumerate(variables) for b in variables[:i]]
 
@@ -37,18 +37,18 @@ class Formula:
         self.top += 1
         return self.top
 
-    def _ladder(self, order: Sequence[int]) -> None:
+    def _ladder(self, order: tuple[int, ...]) -> None:
+        foot = step = self.top + 1
+        self.top += len(order)
         clauses = self.clauses
-        foot = self.top + 1
-        for index, variable in enumerate(order):
-            step = self.fresh()
-            self._place[variable] = step
-            self._foot[step] = foot
+        for variable in order:
+            self._place[variable] = step, foot, order
             clauses.append([-variable, step])
-            if index:
-                clauses += [[1 - step, step], [1 - step, -variable], [-step, step - 1, variable]]
-            else:
+            if step == foot:
                 clauses.append([-step, variable])
+            else:
+                clauses += [[1 - step, step], [1 - step, -variable], [-step, step - 1, variable]]
+            step += 1
 
     def tails(self, members: tuple[int, ...]) -> list[list[int]]:
         """Clauses that together say that one of the members is chosen."""
@@ -61,14 +61,19 @@ class Formula:
 
     def _range(self, members: tuple[int, ...]) -> list[list[int]]:
         """The two literals for members that are a run of one ladder; empty when they are not."""
-        try:
-            steps = [*map(self._place.__getitem__, members)]
-        except KeyError:
+        places = self._place
+        if members[0] not in places:
             return []
-        low, high = min(steps), max(steps)
-        if high - low >= len(steps) or self._foot[low] != self._foot[high]:
-            return []
-        return [[high]] if low == self._foot[low] else [[high], [1 - low]]
+        low, foot, order = places[members[0]]
+        if order[low - foot : low - foot + len(members)] != members:
+            if not all(map(places.__contains__, members)):
+                return []
+            members = tuple(sorted(members, key=places.__getitem__))
+            low, foot, order = places[members[0]]
+            if order[low - foot : low - foot + len(members)] != members:
+                return []
+        high = low + len(members) - 1
+        return [[high]] if low == foot else [[high], [1 - low]]
 
     def _any(self, members: tuple[int, ...]) -> list[list[int]]:
         met = self.fresh()

@@ -105,6 +105,9 @@ class _Search(Walk):
         passed: list[Candidate] = []
         for variable in choice.allowed:
             if variable not in self.lost and -variable not in known and -variable not in implied:
+                if self._agrees and self.sat.true(variable):  # the last model has it and all the guesses
+                    self._take(variable, passed, mark)
+                    return
                 follows = self.sat.implied([*(v for v, _ in self._guesses), variable])
                 if follows is not None:
                     self._implied = set(follows)

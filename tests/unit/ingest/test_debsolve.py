@@ -93,21 +93,16 @@ def test_malformed_wishes_and_fields() -> None:
         solve(plan(["a"], [index("P: a; V: 1; Depends: b c")]).problem)
 
 
-def test_the_scan_is_kept_under_the_digest_and_may_be_damaged(tmp_path: Path) -> None:
-    file, cache = tmp_path / "Packages", tmp_path / "cache"
-    file.write_bytes(b"Package: a\nVersion: 1\nProvides: \xffv\n\nPackage: a\nVersion: 2\n")
-    with (
-        open_index(str(file)) as fresh,
-        open_index(str(file), str(cache)) as first,
-        open_index(str(file), str(cache)) as again,
-    ):
-        assert fresh.found == first.found == again.found
-        assert sorted(p.version for p in again.packages("a")) == ["1", "2"]
-    [kept] = cache.iterdir()
-    for damage in ("", "[]", "[1, 2, 3]", "{", "[[], [], []]"):
-        kept.write_text(damage)
-        with open_index(str(file), str(cache)) as repaired:
-            assert sorted(p.version for p in repaired.packages("a")) == ["1", "2"]
+def test_an_index_is_read_from_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "Packages"
+    file.write_bytes(
+        b"Package: a\nVersion: 1\nProvides: \xffv\n\nPackage: a\nVersion: 2\nProvides: v (= 1),\n w , v\n\nPackage: b\nVersion: 1\n"
+    )
+    with open_index(str(file)) as index:
+        assert sorted(p.version for p in index.packages("a")) == ["1", "2"]
+        assert [p.version for p in index.providers("w")] == ["2"]
+        assert {p.version for p in index.providers("v")} == {"2"}
+        assert index.names() == ["a", "b"]
     file.write_bytes(b"")
-    with open_index(str(file), str(cache)) as empty:
+    with open_index(str(file)) as empty:
         assert empty.names() == []
