@@ -118,6 +118,7 @@ complete -c git-atom -n '__git_atom_at publish' -s n -l dry-run -d 'show what wo
 complete -c git-atom -n '__git_atom_at publish' -l json -d 'print one JSON document of a versioned schema'
 complete -c git-atom -n '__git_atom_at publish' -s q -l quiet -d 'say nothing on standard error but errors'
 complete -c git-atom -n '__git_atom_at publish' -a '(__fish_complete_directories)'
+complete -c git-atom -n '__git_atom_at list' -l unverified -d 'ask for the refs alone: quick, and nothing of it is verified'
 complete -c git-atom -n '__git_atom_at list' -l json -d 'print one JSON document of a versioned schema'
 complete -c git-atom -n '__git_atom_at list' -s z -d 'end each line with NUL instead of a newline'
 complete -c git-atom -n '__git_atom_at list' -l format -r -d 'print each item by this template, e.g. '\''%(name)'\'''

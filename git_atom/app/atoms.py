@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from git_atom.app import policies, sets
+from git_atom.app.asking import locate
 from git_atom.app.sets import Consent
 from git_atom.atom.objects import check_commit, sub_content
 from git_atom.core import lock as locks
@@ -18,7 +19,7 @@ from git_atom.core.statements import Release
 from git_atom.core.tree import Leaf, tree_digest
 from git_atom.core.version import ANY, Requirement, Version
 from git_atom.errors import AtomError, MalformedError, NegativeError, UnavailableError
-from git_atom.git import config, refs, remote
+from git_atom.git import refs
 from git_atom.git import repo as repos
 from git_atom.git.objects import Objects, oid_of, write_loose
 from git_atom.git.refs import Change
@@ -58,14 +59,6 @@ class Offered(NamedTuple):
         return "retracted" if self.retracted else "new" if self.young else ""
 
 
-def locate(host: Host, source: str) -> str:
-    """A source as the user wrote it, aliases expanded, and a path made absolute. Raises ATOM-1014 to 1016."""
-    expanded = uri.expand(source, lambda alias: config.get(None, f"atom.alias.{alias}", host.environ, cwd=host.cwd))
-    if expanded.startswith("~/"):
-        expanded = host.home + expanded[1:]
-    return remote.place(expanded, host.cwd)
-
-
 def versions_of(host: Host, source: str, *, consent: Consent | None = None) -> list[Offered]:
     """Every version in the set that a source serves, verified, names in order, versions ascending; the store remembers the log.
 
@@ -79,23 +72,26 @@ def versions_of(host: Host, source: str, *, consent: Consent | None = None) -> l
     return offered
 
 
-def peek(host: Host, source: str) -> tuple[list[Offered], sets.Shown, bool]:
-    """As versions_of without keeping anything and without asking for trust: versions, the set as shown, whether it is trusted."""
+def peek(host: Host, source: str, name: str = "") -> tuple[list[Offered], sets.Shown, bool]:
+    """As versions_of (of one name, if one is given) without asking for trust: versions, the set as shown, whether it is trusted.
+
+    The store keeps the log of a trusted set, so that the next look costs what is new; of any other set nothing is kept.
+    """
     place = locate(host, source)
     with sets.fetched_log(host, place) as fetched:
         log = fetched.log.value
-        return (
-            _offered(host, fetched.objects, log),
-            sets.shown(log, uri.redact(place)),
-            log.anchor in sets.trusted(host),
-        )
+        trusted = log.anchor in sets.trusted(host)
+        offered = _offered(host, fetched.objects, log, name)
+        if trusted and fetched.old != log.head:
+            sets.keep_log(host, fetched, [])
+        return offered, sets.shown(log, uri.redact(place)), trusted
 
 
-def _offered(host: Host, objects: Objects, log: Log) -> list[Offered]:
+def _offered(host: Host, objects: Objects, log: Log, only: str = "") -> list[Offered]:
     minimum = policies.policy_of(host, log.anchor).minimum_age
     ages = policies.Ages(host, objects, log.anchor, minimum)
     rows = []
-    for name in logs.names(objects, log.tree):
+    for name in [only] if only else logs.names(objects, log.tree):
         gone = logs.retracted(objects, log.tree, name)
         for text in logs.versions(objects, log.tree, name):
             young = bool(minimum) and ages.young(name, text, logs.stated_time(objects, log.tree, name, text))

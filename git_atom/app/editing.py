@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from git_atom.app import atoms, intent, sets, workdir
+from git_atom.app import asking, intent, sets, workdir
 from git_atom.app.intent import Files, Made, unknown
 from git_atom.core import lock as locks
 from git_atom.core import manifest as manifests
@@ -167,7 +167,7 @@ def _source(host: Host, files: Files, before: Manifest, wanted: Uri) -> _Source:
                 "credentials are not written down; git's credential helpers give them when they are needed"
             )
         return _Source(uri.public(expanded))
-    place = atoms.locate(host, expanded)
+    place = asking.locate(host, expanded)
     top = os.path.realpath(repo.work_tree) if repo and repo.work_tree else ""
     if top and os.path.isfile(os.path.join(place, manifests.FILE)) and _below(os.path.realpath(place), top):
         return _beside(files, place, wanted)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from git_atom.app import atoms, policies, sets
+from git_atom.app import asking, atoms, policies, sets
 from git_atom.atom.objects import atom_commit
 from git_atom.core import manifest as manifests
 from git_atom.core import refnames, uri
@@ -102,7 +102,7 @@ def find(host: Host, text: str) -> tuple[Here, str, Version]:
     """
     asked = Uri.parse(text)
     if asked.source:
-        place = atoms.locate(host, asked.source)
+        place = asking.locate(host, asked.source)
         anchor = sets.anchor_at(host, place)
         candidates = [here for here in stored_here(host) if here.anchor == anchor]
     else:
@@ -333,7 +333,7 @@ def foresee(host: Host, text: str, target: str, *, offline: bool = False) -> Rel
 def history(host: Host, source: str) -> list[Entry]:
     """The entries of the own set's log, or of a stored set's, oldest first."""
     if source:
-        anchor = sets.anchor_at(host, atoms.locate(host, source))
+        anchor = sets.anchor_at(host, asking.locate(host, source))
         here = next((h for h in stored_here(host) if h.anchor == anchor), None)
     else:
         repos.discover(host.cwd, host.environ)

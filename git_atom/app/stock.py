@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from git_atom.app import atoms, policies, sets
+from git_atom.app import asking, atoms, policies, sets
 from git_atom.atom.objects import check_commit
 from git_atom.core import lock as locks
 from git_atom.core import manifest as manifests
@@ -76,7 +76,7 @@ class Stock:
         for anchor, known in self._old.items():
             if url in known.mirrors:
                 return anchor
-        place = atoms.locate(self.host, url)
+        place = asking.locate(self.host, url)
         if place not in self._by_url:
             held = sets.anchor_at(self.host, place) if self.offline else None
             if self.offline and held is None:
@@ -139,7 +139,7 @@ class Stock:
     def _ask(self, anchor: Digest, asked: Asked) -> None:
         """Read the set's log from the first mirror that serves it."""
         failed: AtomError | None = None
-        places = [atoms.locate(self.host, url) for url in asked.urls]
+        places = [asking.locate(self.host, url) for url in asked.urls]
         known = sets.known_mirrors(self.host).get(anchor, []) if not places else []
         for place in dict.fromkeys((*places, *known)):
             try:

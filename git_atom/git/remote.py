@@ -13,12 +13,11 @@ from typing import NamedTuple
 
 from git_atom.core import uri
 from git_atom.core.digest import Oid
-from git_atom.errors import RefusedError, UnavailableError
+from git_atom.errors import RefusedError
 from git_atom.git import config, leftovers, proc
 from git_atom.git.refs import listing
 from git_atom.git.repo import Repo
-
-PROTOCOLS = "file:git:http:https:ssh"
+from git_atom.git.source import PROTOCOLS, place, unreachable
 
 
 class Update(NamedTuple):
@@ -48,12 +47,6 @@ def url_of(repo: Repo, remote: str) -> str:
     done = proc.run(["git", "remote", "get-url", "--", remote], env=repo.env)
     found = done.out.decode(errors="surrogateescape").rstrip("\n") if done.status == 0 else remote
     return place(found, repo.work_tree or repo.git_dir)
-
-
-def place(source: str, cwd: str) -> str:
-    """A source as git is given it: checked, and a path made absolute. Raises MalformedError ATOM-1014."""
-    uri.check_source(source)
-    return os.path.normpath(os.path.join(cwd, source)) if uri.kind(source) == "path" else source
 
 
 class Incoming:
@@ -135,19 +128,6 @@ class Incoming:
             with open(os.path.join(source, name), "rb") as file:
                 os.fsync(file.fileno())
             os.rename(os.path.join(source, name), os.path.join(target, name))
-
-
-def unreachable(source: str, words: bytes) -> UnavailableError:
-    """The error for a source that git could not read."""
-    shown = uri.redact(source)
-    lines = [line for line in words.decode(errors="replace").splitlines() if line.strip()]
-    note = next((line for line in lines if line.startswith("fatal: ")), lines[-1] if lines else "")
-    return UnavailableError(
-        "ATOM-2011",
-        f"'{shown}' cannot be read",
-        note=note.replace(source, shown).removeprefix("fatal: ")[:500],
-        hint="check the address and the network, then run the same command again",
-    )
 
 
 def copy(source: Repo, target: Repo, heads: Sequence[Oid]) -> None:

@@ -7,6 +7,7 @@ import os
 import pwd
 import shutil
 import socket
+import ssl as secure
 import subprocess
 import threading
 import time
@@ -29,7 +30,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class _Backend(BaseHTTPRequestHandler):
+class Backend(BaseHTTPRequestHandler):
     """One request handed to `git http-backend` as CGI (RFC 3875)."""
 
     root: Path
@@ -75,22 +76,51 @@ class _Backend(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def http(root: Path) -> Iterator[str]:
+def http(root: Path, backend: type[Backend] = Backend, tls: secure.SSLContext | None = None) -> Iterator[str]:
     """Serve the repositories below a directory; the URL of the directory."""
-    handler = type("Backend", (_Backend,), {"root": root})
+    handler = type("Rooted", (backend,), {"root": root})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()
         thread.join(10)
 
 
+def certificate(place: Path) -> secure.SSLContext:
+    """A context for 127.0.0.1 with a certificate of its own, which clients find in `<place>/tls.pem`."""
+    import datetime
+    import ipaddress
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now.replace(year=now.year + 1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    (place / "tls.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    form = serialization.PrivateFormat.PKCS8
+    (place / "tls.key").write_bytes(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
+    context = secure.SSLContext(secure.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(place / "tls.pem", place / "tls.key")
+    return context
+
+
 @contextlib.contextmanager
-def ssh(place: Path, keys: list[str], path: str, home: Path | None = None) -> Iterator[tuple[int, str]]:
+def ssh(
+    place: Path, keys: list[str], path: str, home: Path | None = None, accept: str = "GIT_PROTOCOL"
+) -> Iterator[tuple[int, str]]:
     """An sshd for lines of authorized_keys; the port, and the ssh command that knows its host key.
 
     It runs in bubblewrap with user tables of its own: the user who runs the tests, at home in `home`, and the one sshd wants.
@@ -110,6 +140,7 @@ def ssh(place: Path, keys: list[str], path: str, home: Path | None = None) -> It
     (place / "config").write_text(
         f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {place}/host\nAuthorizedKeysFile {place}/keys\nPidFile none\nUsePAM no\n"
         f"StrictModes no\nPermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nSetEnv PATH={path}\n"
+        + (f"AcceptEnv {accept}\n" if accept else "")
     )
     (place / "known").write_text(f"[127.0.0.1]:{port} {(place / 'host.pub').read_text()}")
     sshd = program("sshd")

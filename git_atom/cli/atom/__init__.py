@@ -136,6 +136,7 @@ COMMANDS: tuple[Command, ...] = (
             Arg("source", "URL, path or +alias of another repository, or the name", "?"),
             Arg("name", "only this name", "?"),
         ),
+        (Opt(("--unverified",), "ask for the refs alone: quick, and nothing of it is verified"),),
         lists=True,
     ),
     Command(

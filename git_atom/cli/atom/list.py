@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 
 from git_atom.cli.parser import Ask
+from git_atom.errors import UsageError
 
 _TEXT = "%(name) %(version) %(state)"
+_FEW = 20
 
 
 def run(ask: Ask) -> int:
@@ -16,6 +18,8 @@ def run(ask: Ask) -> int:
         source, _, name = source.rpartition("::")
     if source:
         return _other(ask, source, name or "")
+    if ask["unverified"]:
+        raise UsageError("ATOM-9001", "'--unverified' asks another repository", hint="name its URL, path or +alias")
     from git_atom.app.listing import own_versions
 
     rows = own_versions(ask.host, name or "")
@@ -30,10 +34,18 @@ def _is_source(text: str, cwd: str) -> bool:
 
 
 def _other(ask: Ask, source: str, name: str) -> int:
+    if ask["unverified"]:
+        return _by_refs(ask, source, name) or 0
     from git_atom.app.atoms import peek
+    from git_atom.errors import UnavailableError
 
-    offered, shown, trusted = peek(ask.host, source)
-    rows = [row for row in offered if not name or row.name == name]
+    try:
+        rows, shown, trusted = peek(ask.host, source, name)
+    except UnavailableError as error:
+        code = _by_refs(ask, source, name, no_log=True) if error.code == "ATOM-8011" else None
+        if code is None:
+            raise
+        return code
     fields = (
         {
             "name": r.name,
@@ -51,6 +63,23 @@ def _other(ask: Ask, source: str, name: str) -> int:
             ask.out.say(f"note: owner {owner}")
         ask.out.say(f"hint: git atom trust add {shown.anchor}")
     return _none(ask, name) if name and not rows else 0
+
+
+def _by_refs(ask: Ask, source: str, name: str, no_log: bool = False) -> int | None:
+    """What refs claim; None, and nothing is said, when there is no log and no ref either."""
+    from git_atom.app.asking import claimed
+
+    found = claimed(ask.host, source, name)
+    if no_log and not found.rows and not found.foreign:
+        return None
+    fields = {"state": "unverified", "anchor": "", "trusted": "false"}
+    ask.out.items(({"name": n, "version": str(v), **fields} for n, v in found.rows), _TEXT, "git-atom-list/1")
+    for ref in found.foreign[:_FEW]:
+        ask.out.say(f"note: '{ref}' is not a ref of a set; skipped")
+    if len(found.foreign) > _FEW:
+        ask.out.say(f"note: {len(found.foreign) - _FEW} more refs are none; skipped")
+    ask.out.say("note: nothing of this is verified" + ("; there is no log to do it by" if no_log else ""))
+    return _none(ask, name) if name and not found.rows else 0
 
 
 def _none(ask: Ask, name: str) -> int:

@@ -1,0 +1,48 @@
+"""Asking another repository by its refs alone: which versions it has under a name, quickly, and with nothing verified."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from git_atom.core import refnames, uri
+from git_atom.core.host import Host
+from git_atom.core.version import Version
+from git_atom.errors import AtomError
+from git_atom.git import config, lsrefs
+from git_atom.git.source import place as checked
+
+
+class Claimed(NamedTuple):
+    """What refs say: names and versions, in order, and the refs under refs/atoms/ that are none of ours."""
+
+    rows: list[tuple[str, Version]]
+    foreign: list[str]
+
+
+def locate(host: Host, source: str) -> str:
+    """A source as the user wrote it, aliases expanded, and a path made absolute. Raises ATOM-1014 to 1016."""
+    expanded = uri.expand(source, lambda alias: config.get(None, f"atom.alias.{alias}", host.environ, cwd=host.cwd))
+    if expanded.startswith("~/"):
+        expanded = host.home + expanded[1:]
+    return checked(expanded, host.cwd)
+
+
+def claimed(host: Host, source: str, name: str = "") -> Claimed:
+    """The versions that the refs of `source` claim to be there, of one name or of all; only refs of that name are asked for.
+
+    Raises UnavailableError ATOM-2011 when it cannot be read, ATOM-2022, and ATOM-1010 for what cannot be a name.
+    """
+    prefix = refnames.ATOMS
+    if name:
+        from git_atom.core.name import check_name
+
+        prefix = refnames.atom_ref(check_name(name), "")
+    found = lsrefs.told(locate(host, source), [prefix], host.environ)
+    rows, foreign = [], []
+    for ref in found.refs:
+        try:
+            place = refnames.read(ref)
+            rows.append((place.name, Version.parse(place.version)))
+        except AtomError:
+            foreign.append(ref)
+    return Claimed(sorted(rows), sorted(foreign))
