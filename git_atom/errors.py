@@ -257,6 +257,7 @@ CODES: dict[str, str] = {
     "ATOM-8025": "a change would leave the set without enough owners",
     "ATOM-8026": "a name is not claimed, and claiming it needs several owners",
     "ATOM-8027": "a key is not one of those that could be meant",
+    "ATOM-8028": "a ref names a sub-atom that no version here needs",
     "ATOM-8040": "a directory has no manifest",
     "ATOM-8041": "dependencies cannot be had together",
     "ATOM-8042": "an atom of this repository has no lock that fits its manifest",

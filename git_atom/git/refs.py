@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from git_atom.core.digest import Oid
 from git_atom.errors import CannotError, ConflictError
 from git_atom.git import leftovers, proc
 from git_atom.git.objects import settle
-from git_atom.git.repo import Repo
+from git_atom.git.repo import Repo, path_of
 
 
 class Change(NamedTuple):
@@ -141,6 +141,29 @@ def listing(repo: Repo, *prefixes: str) -> list[tuple[str, Oid]]:
     out = proc.check(["git", "for-each-ref", "--format=%(objectname) %(refname)", *prefixes], env=repo.env)
     rows = [line.split(" ", 1) for line in out.decode(errors="surrogateescape").splitlines()]
     return [(ref, Oid(oid)) for oid, ref in rows]
+
+
+def unreadable(repo: Repo, prefixes: Sequence[str], read: Mapping[str, Oid]) -> list[str]:
+    """Refs below some prefixes that are kept and that git leaves out of what it lists: their object is missing, or they hold no id.
+
+    `read`: what it listed. Only where refs are files (gitrepository-layout(5)); a reftable cannot hold the second kind.
+    """
+    if repo.ref_format != "files":
+        return []
+    found: set[str] = set()
+    common = os.path.dirname(path_of(repo, "refs"))
+    for prefix in prefixes:
+        for folder, _, files in os.walk(os.path.join(common, prefix)):
+            found |= {
+                os.path.relpath(os.path.join(folder, name), common) for name in files if not name.endswith(".lock")
+            }
+    try:
+        with open(os.path.join(common, "packed-refs"), encoding="utf-8", errors="surrogateescape") as rows:
+            names = (row.rstrip("\n").partition(" ")[2] for row in rows if row[:1] not in "#^")
+            found |= {name for name in names if name.startswith(tuple(prefixes))}
+    except FileNotFoundError:
+        pass
+    return sorted(found - set(read))
 
 
 def only_unpacked(repo: Repo, ref: str) -> bool:

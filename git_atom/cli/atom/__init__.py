@@ -154,6 +154,7 @@ COMMANDS: tuple[Command, ...] = (
         ),
         lists=True,
     ),
+    Command("fsck", "check everything of sets that this repository holds", lists=True),
     Command(
         "fetch",
         "bring atoms into the store, verified",
