@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from git_atom.app import atoms, policies, sets
+from git_atom.app import atoms, forks, policies, sets
 from git_atom.app.showing import Here, find
 from git_atom.core import refnames
 from git_atom.core.host import Host
@@ -48,6 +48,7 @@ _STEPS = (
     "anchor",
     "log",
     "rollback",
+    "fork",
     "charter",
     "claim",
     "signer",
@@ -111,6 +112,21 @@ class _Case:
         if self.objects.get(floor) is None or not repos.is_ancestor(self.here.repo, floor, self.here.head):
             return Step("rollback", "no", f"your store knows {floor}, which this log does not continue")
         return Step("rollback", "yes", f"it continues {floor}, the newest that a remote accepted")
+
+    def _fork(self) -> Step:
+        store = repos.store(self.host)
+        known = forks.of(store, self.here.anchor)
+        if not known:
+            return Step("fork", "yes", "no other log of this set was seen")
+        with Objects(store) as objects:
+            for fork in known:
+                told = forks.told(objects, fork)
+                why = f"two logs were seen, {fork.seen} and {fork.shown}, which part after entry {told.after}; "
+                if fork.settled is None and forks.beyond(objects, fork, self.name, self.version):
+                    return Step("fork", "no", why + "this version is not in both")
+        return Step(
+            "fork", "warning", why + (f"you follow {fork.settled}" if fork.settled else "this version is in both")
+        )
 
     def _charter(self) -> Step | None:
         if self.log is None:

@@ -6,6 +6,7 @@ import os
 import time
 from typing import NamedTuple
 
+from git_atom.app import forks
 from git_atom.core.digest import Digest, Oid
 from git_atom.core.host import Host
 from git_atom.core.statements import Release
@@ -118,7 +119,9 @@ def seconds_of(stated: str) -> int:
 
 
 def warned(host: Host, objects: Objects, log: Log, release: Release) -> None:
-    """Say what goes with a version that was chosen before, or refuse it where the user's policy says so. Raises ATOM-3017, 3018."""
+    """Say what goes with a version that was chosen before, or refuse it where the user's policy says so, or where two logs of the set
+    are known and only one has it. Raises ATOM-3017, 3018, 3019."""
+    forks.require_before(host, log.anchor, release)
     gone = logs.retraction(objects, log.tree, release.name, release.version)
     revoked = None
     if log.revoked:

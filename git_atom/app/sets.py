@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from git_atom.app import forks
 from git_atom.app.policies import note_seen
 from git_atom.core import refnames, uri
 from git_atom.core.digest import Digest, Oid
@@ -209,7 +210,7 @@ def fetched_log(host: Host, source: str) -> Iterator[Fetched]:
             anchor = logs.claimed_anchor(objects, head)
             old, floor = floor_of(store, objects, anchor)
             digests = digests_of(host, objects)
-            log = logs.verify(objects, digests, head, anchor=anchor, floor=floor)
+            log = forks.verify(host, objects, digests, head, floor, source, incoming.accept)
             digests.remember(log.value.tree)
             yield Fetched(incoming, objects, log, old, source)
 

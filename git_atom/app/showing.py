@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from git_atom.app import asking, atoms, policies, sets
+from git_atom.app import asking, atoms, forks, policies, sets
 from git_atom.atom.objects import atom_commit
 from git_atom.core import manifest as manifests
 from git_atom.core import refnames, uri
@@ -330,8 +330,8 @@ def foresee(host: Host, text: str, target: str, *, offline: bool = False) -> Rel
     return show(host, text).release
 
 
-def history(host: Host, source: str) -> list[Entry]:
-    """The entries of the own set's log, or of a stored set's, oldest first."""
+def _scope(host: Host, source: str) -> Here:
+    """The own set, or with a source the stored set it served. Raises CannotError ATOM-8006."""
     if source:
         anchor = sets.anchor_at(host, asking.locate(host, source))
         here = next((h for h in stored_here(host) if h.anchor == anchor), None)
@@ -340,5 +340,21 @@ def history(host: Host, source: str) -> list[Entry]:
         here = own_here(host)
     if here is None:
         raise CannotError("ATOM-8006", "this repository has no set of atoms yet", hint="git atom init")
+    return here
+
+
+def forked(host: Host, source: str, *, everything: bool = False) -> list[forks.Told]:
+    """Where two logs of a set were seen: of the own one or of a source's, or with `everything` and no source of all."""
+    anchors = (
+        [here.anchor for here in stored_here(host)] if everything and not source else [_scope(host, source).anchor]
+    )
+    store = repos.store(host)
+    with Objects(store) as objects:
+        return [forks.told(objects, fork) for anchor in anchors for fork in forks.of(store, anchor)]
+
+
+def history(host: Host, source: str) -> list[Entry]:
+    """The entries of the own set's log, or of a stored set's, oldest first."""
+    here = _scope(host, source)
     with Objects(here.repo) as objects:
         return logs.entries(objects, here.head, None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from git_atom.app import asking, atoms, policies, sets
+from git_atom.app import asking, atoms, forks, policies, sets
 from git_atom.atom.objects import check_commit
 from git_atom.core import lock as locks
 from git_atom.core import manifest as manifests
@@ -192,6 +192,7 @@ class Stock:
         log = self._held(anchor, Asked(())).value
         gone = logs.retraction(self._objects, log.tree, release.name, release.version)
         if gone is None and not log.revoked:
+            forks.require_before(self.host, anchor, release)
             return False
         policies.warned(self.host, self._objects, log, release)
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from git_atom.app import forks
 from git_atom.app.policies import note_seen
 from git_atom.app.sets import OwnSet, floor_of, remember_mirror
 from git_atom.atom import objects as making
@@ -85,14 +86,23 @@ def sync(host: Host, own: OwnSet, url: str) -> OwnSet:
     repo, mine = own.repo, own.log.value
     with remote.Incoming(repo) as incoming:
         head = incoming.fetch(url, {refnames.LOG: _INCOMING}).get(refnames.LOG)
-        if head is None or head == mine.head:
+        if head is None:
             return own
         with Objects(incoming.repo) as inside:
+            floor = _floor(host, incoming, inside, mine.anchor)
+            behind = repos.is_ancestor(incoming.repo, head, mine.head)
+            if behind and (floor is None or repos.is_ancestor(incoming.repo, floor.value.head, mine.head)):
+                if floor is not None and not repos.is_ancestor(incoming.repo, floor.value.head, head):
+                    host.progress.say(
+                        f"warning: '{uri.redact(url)}' shows an older log than was seen; it gets what it lacks"
+                    )
+                return own
             store = repos.store(host)
-            floor = floor_of(store, inside, mine.anchor)[1] if inside.get(_floor_head(store, mine.anchor)) else None
-            theirs = logs.verify(inside, TreeDigests(inside, None), head, anchor=mine.anchor, floor=floor)
-        if repos.is_ancestor(incoming.repo, head, mine.head):
-            return own
+
+            def take() -> None:
+                remote.copy(incoming.repo, store, [head])
+
+            theirs = forks.verify(host, inside, TreeDigests(inside, None), head, floor, url, take, anchor=mine.anchor)
         incoming.accept()
     ahead = repos.is_ancestor(repo, mine.head, head)
     log = theirs if ahead else _rebase(host, own, theirs)
@@ -100,8 +110,17 @@ def sync(host: Host, own: OwnSet, url: str) -> OwnSet:
     return own._replace(log=log)
 
 
-def _floor_head(store: Repo, anchor: Digest) -> str:
-    return refs.get(store, refnames.set_log(anchor)) or "0" * store.oid_length
+def _floor(host: Host, incoming: remote.Incoming, inside: Objects, anchor: Digest) -> Verified[Log] | None:
+    """What the store remembers of the own set, brought into the quarantine where this repository does not have it (another clone has)."""
+    store = repos.store(host)
+    head = refs.get(store, refnames.set_log(anchor))
+    if head is None:
+        return None
+    evidence = [oid for fork in forks.of(store, anchor) for oid in (fork.seen, fork.shown)]
+    if any(inside.get(oid) is None for oid in (head, *evidence)):
+        wanted = {refnames.set_log(anchor): "refs/floor/log", refnames.set_forks(anchor): "refs/floor/forks/"}
+        incoming.fetch(store.git_dir, wanted)
+    return floor_of(store, inside, anchor)[1]
 
 
 def _rebase(host: Host, own: OwnSet, theirs: Verified[Log]) -> Verified[Log]:

@@ -52,6 +52,16 @@ def set_sub(anchor: Digest, tree: Oid) -> str:
     return f"{SETS}{anchor.hex}/subs/{tree}"
 
 
+def set_forks(anchor: Digest) -> str:
+    """Prefix of the evidence that there are two logs of a set, in the user's store."""
+    return f"{SETS}{anchor.hex}/forks/"
+
+
+def set_fork(anchor: Digest, shown: Oid, part: str) -> str:
+    """One head of two logs that part ways: `seen` before, `shown` afterwards (which names both), and `settled`, the one decided for."""
+    return f"{set_forks(anchor)}{shown}/{part}"
+
+
 def composition(name: str) -> str:
     """Head of a composition's chain of generations."""
     return COMPOSITIONS + name
@@ -75,7 +85,7 @@ def recording(name: str) -> str:
 class Place(NamedTuple):
     """What a ref name says. set: hex of a set's anchor in the store, or empty for the repository's own set.
 
-    kind: `log`, `atom` or `sub`; name and version of an atom; thing: the tree or file of a sub-atom.
+    kind: `log`, `atom`, `sub` or `fork`; name and version of an atom; thing: the tree or file of a sub-atom.
     """
 
     set: str
@@ -106,6 +116,8 @@ def read(ref: str) -> Place:
     first, _, rest = inside.partition("/")
     if first == "subs" and re.fullmatch(_THING, rest):
         return Place(owner, "sub", thing=rest)
+    if owner and re.fullmatch(rf"forks/({_THING})/(seen|shown|settled)", inside):
+        return Place(owner, "fork")
     name, _, version = rest.partition("/")
     if first != "atoms" or not version or "/" in version or not ref.startswith("refs/"):
         forms = "refs/atoms/<name>/<version>, refs/subs/<tree>, refs/atoms-log/head"

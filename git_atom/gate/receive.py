@@ -59,10 +59,14 @@ class _Push:
         self._log_ref = f"{refnames.SETS}{owner}/log" if owner else refnames.LOG
         self._atoms = {a.update.ref: a for a in asked if a.place.kind == "atom"}
         self._subs = {Oid(a.place.thing): a.update for a in asked if a.place.kind == "sub"}
+        self._forks = [a.update.ref for a in asked if a.place.kind == "fork"]
         self._head = next((a.update.new for a in asked if a.place.kind == "log"), None)
 
     def judge(self) -> list[Refusal]:
         """Everything that is wrong, by ref."""
+        if self._forks:
+            own = RefusedError("ATOM-8500", "evidence of a fork is kept in a user's store alone and is not pushed")
+            return [Refusal(ref, own) for ref in self._forks]
         try:
             before, after = self._logs()
         except AtomError as error:

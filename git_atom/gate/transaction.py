@@ -120,7 +120,7 @@ class _Change:
     def _one(self, asked: Asked, before: Log | None, after: Verified[Log] | None) -> Release | None:
         """Judge one ref; the release whose content is to be checked, or None. Raises what is wrong."""
         new = asked.update.new
-        if asked.place.kind == "log":
+        if asked.place.kind in ("log", "fork"):  # evidence is judged by whoever reads it
             return None
         if new is None:
             held = asked.place.kind == "atom" and before is not None and not self._owner

@@ -239,7 +239,7 @@ def test_trust_is_explained_step_by_step(
         return {step["what"]: (step["answer"], step["why"]) for step in told["steps"]}
 
     first = steps("zlib")
-    assert len(first) == 11 and {answer for answer, _ in first.values()} == {"yes"}
+    assert len(first) == 12 and {answer for answer, _ in first.values()} == {"yes"}
     assert run("git", "atom", "trust", "explain", "zlib", cwd=project).stdout.startswith(
         "accepted zlib 1.3.1\n  yes      anchor"
     )

@@ -171,7 +171,15 @@ COMMANDS: tuple[Command, ...] = (
         writes=True,
     ),
     Command(
-        "log", "show the log of a set", (Arg("source", "URL or path of a set that is in the store", "?"),), lists=True
+        "log",
+        "show the log of a set",
+        (Arg("source", "URL or path of a set that is in the store", "?"),),
+        (
+            Opt(
+                ("--forks",), "show where two logs of a set were seen, with both heads; of every set when none is named"
+            ),
+        ),
+        lists=True,
     ),
     Command(
         "claim",
@@ -234,7 +242,13 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("trust", "list the sets you trust", module="trust_list", lists=True),
     Command("trust list", "list the sets you trust", lists=True),
-    Command("trust add", "trust a set from now on", (Arg("anchor", "the set's anchor, blake3:<hex>"),), writes=True),
+    Command(
+        "trust add",
+        "trust a set from now on",
+        (Arg("anchor", "the set's anchor, blake3:<hex>"),),
+        (Opt(("--head",), "of two logs seen of the set, follow the one that has this head", "value", "<head>"),),
+        writes=True,
+    ),
     Command("trust remove", "trust a set no more", (Arg("anchor", "the set's anchor, blake3:<hex>"),), writes=True),
     Command(
         "trust explain",
