@@ -5,6 +5,7 @@ Nothing is named by a ref of the store before it is verified: log, release, atom
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from git_atom.app import policies, sets
@@ -15,10 +16,10 @@ from git_atom.core import lock as locks
 from git_atom.core import refnames, uri
 from git_atom.core.digest import Digest, Oid, of_bytes
 from git_atom.core.host import Host
-from git_atom.core.statements import Release
+from git_atom.core.statements import Release, read_tag
 from git_atom.core.tree import Leaf, tree_digest
 from git_atom.core.version import ANY, Requirement, Version
-from git_atom.errors import AtomError, MalformedError, NegativeError, UnavailableError
+from git_atom.errors import AtomError, MalformedError, NegativeError, RefusedError, UnavailableError
 from git_atom.git import refs
 from git_atom.git import repo as repos
 from git_atom.git.objects import Objects, oid_of, write_loose
@@ -26,6 +27,7 @@ from git_atom.git.refs import Change
 from git_atom.git.repo import Repo
 from git_atom.trust import log as logs
 from git_atom.trust.log import Log
+from git_atom.trust.objects import split_tag
 from git_atom.trust.verified import Verified
 
 
@@ -144,18 +146,19 @@ def fetch_atom(
     offline: bool = False,
     dry_run: bool = False,
     consent: Consent | None = None,
+    anchor: Digest | None = None,
 ) -> FetchedAtom:
     """Bring one atom into the user's store, verified, or find it there; `offline` looks into the store alone.
 
     With `dry_run` all is fetched and verified as it would be, beside the store, and thrown away.
 
-    `source` is a URL, path or alias. An exact version that is in the store already is taken without asking the source.
+    `source` is a URL, path or alias; `anchor`: the set it must serve, when that is known. An exact version that is in the store already is taken without asking the source.
     Raises what versions_of and choose raise; UnavailableError ATOM-8018 when it is not in the store and may not be fetched.
     """
     place = locate(host, source)
-    anchor = sets.anchor_at(host, place)
-    if anchor is not None and (offline or isinstance(wanted, Version)):
-        found = stored_atom(host, anchor, name, wanted, place)
+    held = anchor or sets.anchor_at(host, place)
+    if held is not None and (offline or isinstance(wanted, Version)):
+        found = stored_atom(host, held, name, wanted, place)
         if found is not None:
             return found
     if offline:
@@ -165,6 +168,13 @@ def fetch_atom(
             hint=f"git atom fetch {uri.redact(source)}::{name}",
         )
     with sets.fetched_log(host, place) as fetched:
+        if anchor is not None and fetched.log.value.anchor != anchor:
+            raise RefusedError(
+                "ATOM-8702",
+                f"'{uri.redact(place)}' serves another set than the one it was known for",
+                note=f"known  {anchor}\nserved {fetched.log.value.anchor}",
+                hint="ask its owner",
+            )
         sets.require_trust(host, fetched.log.value, uri.redact(place), consent)
         picked = choose(_offered(host, fetched.objects, fetched.log.value), name, wanted, uri.redact(place))
         return _bring(host, fetched, picked, dry_run)
@@ -182,7 +192,8 @@ def _bring(host: Host, fetched: sets.Fetched, picked: Offered, dry_run: bool) ->
     host.progress.say(f"fetching {name} {version} from {uri.redact(fetched.source)}")
     if fetched.objects.get(release.commit) is None:
         theirs = refnames.atom_ref(name, version)
-        fetched.incoming.fetch(fetched.source, {theirs: "refs/incoming/atom/it"})
+        shown = fetched.incoming.fetch(fetched.source, {theirs: "refs/incoming/atom/it"}).get(theirs)
+        check_shown(fetched.objects, shown, release, tag, fetched.source)
     tree = check_content(fetched.objects, release)
     ref = refnames.set_atom(log.anchor, name, version)
     tag_oid = oid_of("tag", tag, store.object_format)
@@ -238,6 +249,47 @@ def missing(name: str, version: str) -> UnavailableError:
         f"'{f'{name} {version}'.strip()}' is in the log and its content is not here",
         hint="git atom fetch, from a repository that has it",
     )
+
+
+def check_shown(objects: Objects, shown: Oid | None, release: Release, tag: bytes, source: str) -> None:
+    """What a place serves as a version must be the tag that the log holds, or nothing. Raises RefusedError ATOM-8019 with both digests."""
+    if shown is None or shown == oid_of("tag", tag, objects.repo.object_format):
+        return
+    found = objects.get(shown)
+    try:
+        tree = str(read_tag(split_tag(found[2])[0]).tree) if found and found[1] == "tag" else ""
+    except AtomError:
+        tree = ""
+    raise RefusedError(
+        "ATOM-8019",
+        f"'{uri.redact(source)}' serves something else as '{release.name} {release.version}' than the log of its set holds",
+        note=f"signed {release.tree}\nserved {tree or f'{shown}, which is no release'}",
+        hint="ask whoever serves it; git atom fetch from another place",
+    )
+
+
+def fetch_anywhere(
+    host: Host,
+    anchor: Digest,
+    places: Sequence[str],
+    name: str,
+    wanted: Requirement | Version | None,
+    consent: Consent | None = None,
+    *,
+    dry_run: bool = False,
+) -> FetchedAtom | None:
+    """An atom of one set from the first place that has it, each that is dead or lags behind only told of; None when no place has it.
+
+    Raises for a place that lies: RefusedError ATOM-8702 (another set), ATOM-3019 (another log), ATOM-8019 (another atom).
+    """
+    for place in places:
+        try:
+            return fetch_atom(host, place, name, wanted, dry_run=dry_run, consent=consent, anchor=anchor)
+        except AtomError as error:
+            if not isinstance(error, UnavailableError) and error.code != "ATOM-3011":
+                raise
+            host.progress.say(f"warning: '{uri.redact(place)}': {error.what}")
+    return None
 
 
 def check_content(objects: Objects, release: Release) -> Oid:
@@ -304,9 +356,18 @@ def fetch(
             host, source, asked.name, asked.requirement, offline=offline, dry_run=dry_run, consent=consent
         )
     except UnavailableError as error:
-        anchor = sets.anchor_at(host, locate(host, source))
+        place = locate(host, source)
+        anchor = sets.anchor_at(host, place)
+        if anchor is None or error.code not in ("ATOM-2011", "ATOM-8018"):
+            raise
+        others = [other for other in sets.known_mirrors(host)[anchor] if other != place] if not offline else []
+        if others:
+            host.progress.say(f"warning: {error.what}; asking other places of the set")
+        found = fetch_anywhere(host, anchor, others, asked.name, asked.requirement, consent, dry_run=dry_run)
+        if found is not None:
+            return found
         try:
-            found = None if anchor is None else stored_atom(host, anchor, asked.name, asked.requirement)
+            found = stored_atom(host, anchor, asked.name, asked.requirement)
         except AtomError:
             raise error from None
         if found is None or error.code != "ATOM-2011":

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from git_atom.core import refnames, uri
 from git_atom.core.digest import Digest, Oid
 from git_atom.core.host import Host
-from git_atom.core.statements import Release
+from git_atom.core.statements import Release, read_tag
 from git_atom.errors import CannotError, RefusedError
 from git_atom.git import refs
 from git_atom.git import repo as repos
@@ -22,6 +22,7 @@ from git_atom.git.refs import Change
 from git_atom.git.repo import Repo
 from git_atom.trust import log as logs
 from git_atom.trust.log import Log
+from git_atom.trust.objects import split_tag
 from git_atom.trust.verified import Verified
 
 
@@ -78,9 +79,24 @@ def verify(
         "ATOM-3019",
         f"'{uri.redact(source)}' shows another log of this set than the one seen before",
         note=f"shown       {other.head} (entry {other.seq})\nseen before {floor.value.head} (entry {floor.value.seq})\n"
-        f"both are properly signed, and part after {f'entry {common.value.seq}' if common else 'their anchor'}; both are kept",
+        f"both are properly signed, and part after {f'entry {common.value.seq}' if common else 'their anchor'}; both are kept"
+        + _disagreement(objects, floor.value, other),
         hint=f"git atom log --forks\nask the set's owners which one is theirs, then git atom trust add {anchor} --head <head>",
     )
+
+
+def _disagreement(objects: Objects, seen: Log, shown: Log) -> str:
+    """The first version that both logs have with different content, with both digests; '' when there is none."""
+    for path in sorted(logs.added(objects, seen.tree, shown.tree)[1]):
+        parts = path.split("/")
+        if len(parts) == 5 and parts[3] == "versions":
+            tags = [logs.tag_of(objects, log.tree, parts[2], parts[4]) for log in (seen, shown)]
+            trees = [read_tag(split_tag(tag)[0]).tree for tag in tags if tag]
+            if len(set(trees)) == 2:
+                return (
+                    f"\n'{parts[2]} {parts[4]}' is {trees[0]} in the one seen before\nand {trees[1]} in the one shown"
+                )
+    return ""
 
 
 def of(store: Repo, anchor: Digest) -> list[Fork]:

@@ -197,7 +197,7 @@ class _Walk:
             if found is not None:
                 return self.objects.commit_tree(atom.commit)
         from git_atom.app import sets
-        from git_atom.app.atoms import fetch_atom, stored_atom
+        from git_atom.app.atoms import fetch_anywhere, stored_atom
 
         own = Digest(atom.set or anchor)
         held = stored_atom(self.host, own, atom.name, atom.version)
@@ -206,9 +206,9 @@ class _Walk:
         mirrors = [m for s in lock.sets if s.anchor == own for m in s.mirrors] or sets.known_mirrors(self.host).get(
             own, []
         )
-        for mirror in mirrors:
-            return fetch_atom(self.host, mirror, atom.name, atom.version).tree_oid
-        raise UnavailableError("ATOM-7005", f"'{atom.name} {atom.version}' is not in the store, and no mirror of its set is known",
+        if (brought := fetch_anywhere(self.host, own, mirrors, atom.name, atom.version)) is not None:
+            return brought.tree_oid
+        raise UnavailableError("ATOM-7005", f"'{atom.name} {atom.version}' is not in the store, and no place of its set has it",
                                hint="git atom fetch <url>::" + atom.name)  # fmt: skip
 
 

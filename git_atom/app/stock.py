@@ -59,7 +59,8 @@ class Stock:
         self._store = repos.store(host)
         self._objects = Objects(self._store)
         self._logs: dict[Digest, Verified[Log]] = {}
-        self._asked: dict[Digest, str] = {}  # where a set was read from in this run
+        self._asked: dict[Digest, str] = {}  # where a set was read from in this run, the newest log
+        self._serving: dict[Digest, list[str]] = {}  # every place that served the set in this run
         self._by_url: dict[str, Digest] = {}
         self._listed: dict[str, Oid] | None = None
 
@@ -85,8 +86,8 @@ class Stock:
         return self._by_url[place]
 
     def log(self, anchor: Digest, asked: Asked) -> Log:
-        """The newest verified log of a set: asked of one of its mirrors once a run, or with `offline` the store's."""
-        if anchor not in self._asked and not self.offline:
+        """The newest verified log of a set: asked of its mirrors once a run, or with `offline` the store's."""
+        if anchor not in self._serving and not self.offline:
             self._ask(anchor, asked)
         return self._held(anchor, asked).value
 
@@ -137,27 +138,45 @@ class Stock:
         return self._logs[anchor]
 
     def _ask(self, anchor: Digest, asked: Asked) -> None:
-        """Read the set's log from the first mirror that serves it."""
-        failed: AtomError | None = None
-        places = [asking.locate(self.host, url) for url in asked.urls]
-        known = sets.known_mirrors(self.host).get(anchor, []) if not places else []
-        for place in dict.fromkeys((*places, *known)):
+        """Read the set's log from every place it is named at, or from those it was fetched from when none of them answers.
+
+        A place that is dead or lags behind is told of when another one serves; one that shows another log or another set is an error.
+        """
+        named = list(dict.fromkeys(asking.locate(self.host, url) for url in asked.urls))
+        known = [place for place in sets.known_mirrors(self.host).get(anchor, []) if place not in named]
+        failed: dict[str, AtomError] = {}
+        serving = self._serve(anchor, named, asked, failed) or self._serve(anchor, known, asked, failed)
+        if not serving:
+            refused = [error for error in failed.values() if isinstance(error, RefusedError)]
+            first: AtomError = next(iter((*refused, *failed.values())), None) or _not_here(str(anchor), asked.where)
+            first.where = first.where or asked.where
+            raise first
+        # What did not hold the locked entry is looked at again beside a log that does: it lags behind, or it is another one.
+        self._serve(anchor, [p for p, error in failed.items() if error.code == "ATOM-8703"], asked, failed)
+        for error in failed.values():
+            self.host.progress.say(f"warning: {error.what}")
+        self._serving[anchor] = serving
+        self._asked[anchor] = serving[-1]
+
+    def _serve(self, anchor: Digest, places: Sequence[str], asked: Asked, failed: dict[str, AtomError]) -> list[str]:
+        """Those of some places that serve the set, the one with the newest log last. Raises for one that lies."""
+        serving: list[str] = []
+        log = refnames.set_log(anchor)
+        for place in places:
+            before = refs.get(self._store, log)
             try:
                 served = self._by_url.get(place) or self._fetch(place, asked.where)
-            except UnavailableError as error:
-                if failed is None:
-                    failed = error
-                self.host.progress.say(f"{error.what}")
+            except AtomError as error:
+                if not isinstance(error, UnavailableError) and error.code not in ("ATOM-3011", "ATOM-8703"):
+                    raise
+                failed[place] = error
                 continue
-            if served == anchor:
-                self._asked[anchor] = place
-                return
-            failed = RefusedError("ATOM-8702", f"'{uri.redact(place)}' serves another set than the locked one", where=asked.where,
-                                  note=f"locked {anchor}\nserved {served}",
-                                  hint="ask its owner; if the move is right, remove the dependency and add it again")  # fmt: skip
-        failed = failed or _not_here(str(anchor), asked.where)
-        failed.where = failed.where or asked.where
-        raise failed
+            if served != anchor:
+                raise RefusedError("ATOM-8702", f"'{uri.redact(place)}' serves another set than the locked one", where=asked.where,
+                                   note=f"locked {anchor}\nserved {served}",
+                                   hint="ask its owner; if the move is right, remove the dependency and add it again")  # fmt: skip
+            serving.insert(0 if serving and refs.get(self._store, log) == before else len(serving), place)
+        return serving
 
     def _fetch(self, place: str, where: str) -> Digest:
         """Read the log that a place serves, keep it, and say of which set it is."""
@@ -243,19 +262,34 @@ class Stock:
         """Fetch atom commits and the sub-atoms they need into quarantine, verify each, and name them in the store."""
         if self.offline:
             raise atoms.missing(wanted[0][0], str(wanted[0][1]))
-        source = self._source(anchor, asked)
-        log = self._held(anchor, asked)
+        failed: list[AtomError] = []
+        for source in self._sources(anchor, asked):
+            try:
+                self._bring_from(source, anchor, wanted)
+                return
+            except UnavailableError as error:
+                failed.append(error)
+                self.host.progress.say(f"warning: '{uri.redact(source)}': {error.what}")
+        gone: AtomError = failed[0]
+        raise gone
+
+    def _bring_from(self, source: str, anchor: Digest, wanted: Sequence[Name]) -> None:
+        """As _bring, from one place. Raises UnavailableError when it is not reached or lacks something, RefusedError when it lies."""
+        log = self._held(anchor, Asked(()))
         with remote.Incoming(self._store) as incoming:
             theirs = {refnames.atom_ref(n, str(v)): f"refs/incoming/atoms/{i}/it" for i, (n, v) in enumerate(wanted)}
             for name, version in wanted:
                 self.host.progress.say(f"fetching {name} {version} from {uri.redact(source)}")
-            incoming.fetch(source, theirs)
+            found = incoming.fetch(source, theirs)
             changes: list[Change] = []
             tags: list[bytes] = []
             with Objects(incoming.repo) as inside:
                 trees = []
                 for name, version in wanted:
                     held = logs.release(inside, log, name, str(version))
+                    if held is not None:
+                        shown = found.get(refnames.atom_ref(name, str(version)))
+                        atoms.check_shown(inside, shown, held[0].value, held[1], source)
                     if held is None or inside.get(held[0].value.commit) is None:
                         raise atoms.missing(name, str(version))
                     trees.append(atoms.check_content(inside, held[0].value))
@@ -290,10 +324,11 @@ class Stock:
         ref = refnames.set_atom(anchor, name, str(version))
         return Change(ref, oid_of("tag", tag, self._store.object_format), self._refs().get(ref))
 
-    def _source(self, anchor: Digest, asked: Asked) -> str:
-        if anchor not in self._asked:
+    def _sources(self, anchor: Digest, asked: Asked) -> list[str]:
+        """Places that serve the set, the one with the newest log first."""
+        if anchor not in self._serving:
             self._ask(anchor, asked)
-        return self._asked[anchor]
+        return self._serving[anchor][::-1]
 
 
 def _not_here(what: str, where: str) -> UnavailableError:

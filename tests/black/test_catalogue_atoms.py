@@ -187,7 +187,7 @@ def test_f06_a_mirror_that_serves_another_atoms_objects(atom: Path, home: Path, 
     copy = home / "mirror.git"
     run("git", "clone", "-q", "--mirror", str(atom), copy)
     run("git", "update-ref", "refs/atoms/zlib/1.3.1", "refs/atoms/curl/8.0.0", cwd=copy)
-    refused(run("git", "atom", "fetch", f"{copy}::zlib", cwd=home, status=None), 2, 6)
+    refused(run("git", "atom", "fetch", f"{copy}::zlib", cwd=home, status=None), 2)
     run("git", "atom", "fetch", f"{copy}::curl", cwd=home)
     assert run("git", "atom", "fetch", f"{atom}::zlib", cwd=home).stdout.startswith("zlib 1.3.1")
 

@@ -222,3 +222,16 @@ def test_a_mirror_that_lags_is_brought_up_by_a_push(split: Split, home: Path, ru
     run("git", "atom", "publish", "zlib", "--push", split.one, cwd=split.project)
     done = run("git", "atom", "publish", "zlib", "--push", split.old, cwd=split.project)
     assert "older log" in done.stderr and split.head(split.old) == split.head(split.one)
+
+
+def test_other_content_under_one_version_names_both_digests(split: Split, home: Path, run: Run) -> None:
+    ann = Person(run, home / "ann", split.anchor)
+    digests = []
+    for repo, bare in ((split.project, split.one), (split.other, split.two)):
+        write_atom(repo / "zlib", "zlib", "2.0.0", f"{repo}\n")
+        commit(run, repo)
+        digests.append(run("git", "atom", "publish", "zlib", cwd=repo).stdout.split()[2])
+        run("git", "fetch", "-q", repo, "+refs/*:refs/*", cwd=bare)
+    ann.atom("fetch", f"{split.one}::zlib")
+    told = ann.atom("fetch", f"{split.two}::zlib", status=2).stderr
+    assert "ATOM-3019" in told and "'zlib 2.0.0'" in told and all(digest in told for digest in digests)
