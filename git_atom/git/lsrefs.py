@@ -17,7 +17,7 @@ from git_atom.core import uri
 from git_atom.core.digest import Oid
 from git_atom.errors import AtomError, MalformedError, UnavailableError
 from git_atom.git import config, proc
-from git_atom.git.source import PROTOCOLS, unreachable
+from git_atom.git.source import protocols, unreachable
 
 MAX_REFS = 5_000_000
 _FLUSH, _DELIM, _END = b"0000", b"0001", b"0002"
@@ -44,7 +44,7 @@ def told(source: str, prefixes: Sequence[str], environ: Mapping[str, str], cwd: 
     Raises UnavailableError ATOM-2011 when it cannot be read, MalformedError ATOM-2022 when it does not answer as git's protocol wants.
     """
     env = proc.clean_env(environ) | {
-        "GIT_DIR": "/dev/null", "GIT_PROTOCOL": "version=2", "GIT_ALLOW_PROTOCOL": PROTOCOLS
+        "GIT_DIR": "/dev/null", "GIT_PROTOCOL": "version=2", "GIT_ALLOW_PROTOCOL": protocols(source)
     }  # fmt: skip
     # the user's url.<base>.insteadOf, which git looks up before it connects
     place = proc.run(["git", "ls-remote", "--get-url", "--", source], env=env, cwd=cwd).out.decode(

@@ -48,6 +48,32 @@ def run(
     return Done(done.returncode, done.stdout, done.stderr)
 
 
+def run_within(
+    argv: Sequence[str], *, env: Mapping[str, str], stdin: bytes, size: int, memory: int
+) -> tuple[Done, int]:
+    """As run, with no file of the program and its children above `size` bytes and no process of it above `memory` bytes of data.
+
+    Returns the most memory that one of them took besides, in bytes, or 0 when another child took more before.
+    """
+    import resource
+
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    try:
+        with subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env
+        ) as child:
+            for limit, most in ((resource.RLIMIT_FSIZE, size), (resource.RLIMIT_DATA, memory)):
+                try:
+                    resource.prlimit(child.pid, limit, (most, most))
+                except (ProcessLookupError, ValueError):  # it ended at once; or less is set by the user
+                    pass
+            out, err = child.communicate(stdin)
+    except FileNotFoundError as error:
+        raise missing(str(error.filename)) from error
+    after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return Done(child.returncode, out, err), after * 1024 if after > before else 0
+
+
 def missing(program: str) -> UnavailableError:
     """The error for a program that is not installed."""
     return UnavailableError(

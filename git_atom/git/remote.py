@@ -7,17 +7,22 @@ its packs move over, and only after that may refs name it.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from git_atom.core import uri
 from git_atom.core.digest import Oid
-from git_atom.errors import RefusedError
+from git_atom.errors import CannotError, MalformedError, RefusedError, UnavailableError
 from git_atom.git import config, leftovers, proc
 from git_atom.git.refs import listing
 from git_atom.git.repo import Repo
-from git_atom.git.source import PROTOCOLS, place, unreachable
+from git_atom.git.source import PROTOCOLS, place, protocols, unreachable
+
+MAX_FETCH = "atom.maxFetchSize"
+_MAX_FETCH, _LEAST_MEMORY = 8 << 30, 256 << 20
+_SLOW = ("-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=60")
 
 
 class Update(NamedTuple):
@@ -47,6 +52,18 @@ def url_of(repo: Repo, remote: str) -> str:
     done = proc.run(["git", "remote", "get-url", "--", remote], env=repo.env)
     found = done.out.decode(errors="surrogateescape").rstrip("\n") if done.status == 0 else remote
     return place(found, repo.work_tree or repo.git_dir)
+
+
+def _most(environ: Mapping[str, str]) -> int:
+    """The most bytes that one fetch may bring, of the user's own configuration. Raises CannotError ATOM-3018."""
+    for text in config.user_only(MAX_FETCH, environ)[-1:]:
+        found = re.fullmatch(r"([1-9][0-9]{0,9})([kmgKMG]?)", text)
+        if found is None:
+            raise CannotError(
+                "ATOM-3018", f"'{text}' is not a size", where=MAX_FETCH, hint=f"git config --global {MAX_FETCH} 8g"
+            )
+        return int(found[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[found[2].lower()]
+    return _MAX_FETCH
 
 
 class Incoming:
@@ -93,29 +110,51 @@ class Incoming:
     def fetch(self, source: str, wanted: Mapping[str, str], *, missing_ok: bool = True) -> dict[str, Oid]:
         """Fetch refs (remote name -> name in quarantine) and what they reach; returns what was there, by remote name.
 
-        Objects are checked by git's own fsck. Raises UnavailableError ATOM-2011 when the source cannot be read.
+        Objects are checked by git's own fsck. Raises UnavailableError ATOM-2011 when the source cannot be read, MalformedError ATOM-2023 when it
+        sends more than `atom.maxFetchSize`.
         """
-        argv = ["git", "-c", "fetch.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c", "gc.auto=0"]
+        argv = ["git", *_SLOW, "-c", "fetch.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c", "gc.auto=0"]
         argv += ["-c", "protocol.version=2", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"]
         argv += ["--no-auto-maintenance", "--no-recurse-submodules", "--stdin", "--", source]
         # A pattern that matches nothing is no error, and is sent as a prefix: only refs that begin so are listed.
         star = "*" if missing_ok else ""
         lines = "".join(f"+{theirs}{star}:{ours}{star}\n" for theirs, ours in wanted.items())
-        done = proc.run(argv, env=self.repo.env, stdin=lines.encode())
-        if done.status != 0:
-            raise unreachable(source, done.err)
+        self._fetch(argv, source, lines.encode())
         found = dict(listing(self.repo, "refs/"))
         return {theirs: found[ours] for theirs, ours in wanted.items() if ours in found}
+
+    def _fetch(self, argv: Sequence[str], source: str, lines: bytes) -> None:
+        """Run git's fetch within limits of space and memory. Raises UnavailableError ATOM-2011, MalformedError ATOM-2023."""
+        most = _most(self.repo.env)
+        memory = max(most, _LEAST_MEMORY)
+        env = {**self.repo.env, "GIT_ALLOW_PROTOCOL": protocols(source)}
+        done, peak = proc.run_within(argv, env=env, stdin=lines, size=most, memory=memory)
+        if done.status == 0:
+            return
+        packs = os.path.join(self.repo.objects, "pack")
+        size = max((os.stat(os.path.join(packs, name)).st_size for name in os.listdir(packs)), default=0)
+        if size >= most or peak > memory // 2:
+            raise MalformedError(
+                "ATOM-2023",
+                f"what '{uri.redact(source)}' sends is over the limit",
+                note=f"at most {most} bytes ({MAX_FETCH})",
+                hint=f"when it is right: git config --global {MAX_FETCH} {most * 2 >> 20 or 1}m",
+            )
+        raise unreachable(source, done.err)
 
     def fetch_trees(self, source: str, commit: Oid) -> bool:
         """Fetch one commit with its trees, without history and, where the source can leave them out, without files.
 
         False when the source cannot be read or does not have it. For a quarantine that is thrown away: what it holds has gaps.
         """
-        argv = ["git", "-c", "fetch.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c", "gc.auto=0"]
+        argv = ["git", *_SLOW, "-c", "fetch.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c", "gc.auto=0"]
         argv += ["-c", "protocol.version=2", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--depth=1"]
         argv += ["--filter=blob:none", "--no-auto-maintenance", "--no-recurse-submodules", "--", source]
-        return proc.run([*argv, f"{commit}:refs/incoming/origin"], env=self.repo.env).status == 0
+        try:
+            self._fetch([*argv, f"{commit}:refs/incoming/origin"], source, b"")
+        except UnavailableError:
+            return False
+        return True
 
     def accept(self) -> None:
         """Move the fetched packs into the repository they were fetched for: data first, then the index that makes it visible."""
@@ -163,7 +202,7 @@ def push(repo: Repo, source: str, updates: Sequence[Update]) -> bool:
     ]
     argv += [f"--force-with-lease={u.ref}:{u.expect or ''}" for u in updates]
     argv += ["--", source, *(f"{u.new}:{u.ref}" for u in updates)]
-    done = proc.run(argv, env={**repo.env, "GIT_ALLOW_PROTOCOL": PROTOCOLS})
+    done = proc.run(argv, env={**repo.env, "GIT_ALLOW_PROTOCOL": protocols(source)})
     if done.status == 0:
         return True
     with Incoming(repo) as incoming:

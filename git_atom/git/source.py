@@ -16,6 +16,11 @@ def place(source: str, cwd: str) -> str:
     return os.path.normpath(os.path.join(cwd, source)) if uri.kind(source) == "path" else source
 
 
+def protocols(source: str) -> str:
+    """The transports git may use for a source, after redirects too: what begins under TLS never leaves it for http."""
+    return PROTOCOLS.replace("http:", "") if source.lower().startswith("https:") else PROTOCOLS
+
+
 def unreachable(source: str, words: bytes) -> UnavailableError:
     """The error for a source that git could not read."""
     shown = uri.redact(source)

@@ -97,7 +97,7 @@ def test_init_founds_once(atom: Path, home: Path, run: Run) -> None:
     assert (refs(run, atom), (home / ".gitconfig").read_text()) == before
 
 
-def test_same_content_again_is_a_no_op(atom: Path, run: Run) -> None:
+def test_p01_same_content_again_is_a_no_op(atom: Path, run: Run) -> None:
     first = run("git", "atom", "publish", "zlib", cwd=atom).stdout
     before = refs(run, atom)
     (atom / "README").write_text("newer\n")
@@ -114,7 +114,7 @@ def test_same_content_again_is_a_no_op(atom: Path, run: Run) -> None:
     run("git", "atom", "verify", cwd=atom)
 
 
-def test_other_content_under_a_published_version_is_refused(atom: Path, run: Run) -> None:
+def test_p02_other_content_under_a_published_version_is_refused(atom: Path, run: Run) -> None:
     run("git", "atom", "publish", "zlib", cwd=atom)
     write_atom(atom / "zlib", "zlib", "1.3.1", "int other;\n")
     write_atom(atom / "other", "other", "1.0.0")
@@ -344,7 +344,7 @@ def unpack(run: Run, repo: Path) -> None:
 @pytest.mark.parametrize(
     "what", ["refs/sets/{}/atoms/zlib/1.3.1^{{commit}}:main.c", "refs/sets/{}/log", "refs/sets/{}/log^{{tree}}"]
 )
-def test_replaced_loose_objects_are_never_used(
+def test_f07_replaced_loose_objects_are_never_used(
     what: str, server: Path, run: Run, stranger: dict[str, str], atom: Path
 ) -> None:
     """A loose object overwritten with other validly compressed bytes: git reads it without a word, we do not."""
@@ -466,7 +466,7 @@ def test_two_publishers_reconcile_on_push(server: Path, atom: Path, home: Path, 
 
 
 @pytest.mark.slow
-def test_publishers_racing_to_one_server(server: Path, home: Path, run: Run) -> None:
+def test_k05_publishers_racing_to_one_server(server: Path, home: Path, run: Run) -> None:
     clones = [home / f"racer{i}" for i in range(4)]
     for i, clone in enumerate(clones):
         run("git", "clone", "-q", str(server), clone)

@@ -41,6 +41,6 @@ def test_equals_the_public_encoder_and_decodes_to_itself(value: Any) -> None:
         b'"\\ud800"',
     ],
 )
-def test_refuses_what_is_not_canonical(bad: bytes) -> None:
+def test_s14_refuses_what_is_not_canonical(bad: bytes) -> None:
     with pytest.raises(MalformedError):
         canon.decode(bad)

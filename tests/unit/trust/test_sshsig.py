@@ -83,7 +83,7 @@ def test_every_field_and_byte_counts(pair):
             sshsig.verify(public, "ns", b"m", rearm(data[:at]))
 
 
-def test_wrong_namespace_message_key_and_trailing(pair, tmp_path):
+def test_s01_s02_wrong_namespace_message_key_and_trailing(pair, tmp_path):
     public, signer = pair
     good = signer.sign("ns", b"m")
     other = make(tmp_path / "o")
@@ -97,14 +97,29 @@ def test_wrong_namespace_message_key_and_trailing(pair, tmp_path):
         ("ATOM-3001", lambda: sshsig.verify(public, "ns", b"m", b" " + good)),
         ("ATOM-3001", lambda: sshsig.verify(public, "ns", b"m", rearm(blob(good) + b"\0"))),
         ("ATOM-3001", lambda: sshsig.verify(public, "ns", b"m", b"")),
+        ("ATOM-3001", lambda: sshsig.verify(public, "ns", b"m", rearm(blob(good)[:-1]))),
+        (
+            "ATOM-3001",
+            lambda: sshsig.verify(
+                public, "ns", b"m", rearm(blob(good).replace(b"SSHSIG\0\0\0\1", b"SSHSIG\0\0\0\2", 1))
+            ),
+        ),
+        ("ATOM-3001", lambda: sshsig.verify(public, "ns", b"m", rearm(blob(good).replace(b"sha512", b"sha384", 1)))),
+        (
+            "ATOM-3001",
+            lambda: sshsig.verify(
+                public, "ns", b"m", rearm(blob(good).replace(b"\0\0\0\2ns\0\0\0\0", b"\0\0\0\2ns\0\0\0\1x", 1))
+            ),
+        ),
         ("ATOM-3001", lambda: sshsig.verify(public, "ns", b"m", good.replace(b"\n", b"\r\n"))),
     ):
         with pytest.raises(AtomError) as caught:
             call()
         assert caught.value.code == want and caught.value.exit == 2
+    assert sshsig.verify(public, "ns", b"m", good) == public
 
 
-def test_weak_and_foreign_keys(tmp_path):
+def test_s01_weak_and_foreign_keys(tmp_path):
     with pytest.raises(AtomError) as caught:
         make(tmp_path / "weak", "rsa", "2048")
     assert caught.value.code == "ATOM-3006"
