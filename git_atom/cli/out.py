@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from git_atom.core.host import Progress
 from git_atom.core.text import escape
 from git_atom.errors import UsageError
+
+if TYPE_CHECKING:
+    from git_atom.core.finding import Finding
 
 _FIELD = re.compile(r"%\(([a-z][a-z0-9_-]*)\)")
 
@@ -70,6 +73,22 @@ class Out(Progress):
         for row in rows:
             line = _fill(template, row, raw=self.nul)
             sys.stdout.write((line.rstrip() if self.template is None else line) + end)
+
+    def findings(self, findings: list[Finding], schema: str, told: tuple[str, str]) -> bool:
+        """What a doctor found, as a table or by --json, and whether all that is required is there (in `told`'s words: yes, no)."""
+        from git_atom.core.finding import works
+
+        good = works(findings)
+        if self.json:
+            self.document(schema, {"works": good, "findings": [f._asdict() for f in findings]})
+            return good
+        for finding in findings:
+            mark = "ok" if finding.ok else "MISSING" if finding.required else "absent"
+            self.line(f"{mark:<8} {finding.name:<30} {finding.found}")
+            for line in finding.needs.splitlines() if not finding.ok else ():
+                self.line(f"{'':<39} {line}")
+        self.line(told[0] if good else told[1])
+        return good
 
 
 def _fill(template: str, row: Mapping[str, str], raw: bool) -> str:

@@ -11,9 +11,9 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from typing import NamedTuple
 
 from git_atom.core.digest import MODE_EXEC, MODE_LINK, Oid, of_bytes
+from git_atom.core.finding import Finding
 from git_atom.core.request import Request
 from git_atom.core.tree import Leaf, tree_digest
 from git_atom.errors import AtomError
@@ -36,16 +36,6 @@ while read -r a b; do case $a in *:) echo "net:$a";; esac; done < /proc/net/dev
 echo x > /out/made && echo "out:made"
 for f in /proc/self/fd/*; do echo "fd:${f##*/}"; done
 """
-
-
-class Finding(NamedTuple):
-    """One thing looked at. found: what was seen; needs: what would make it work, one step a line; required: hermetic builds need it."""
-
-    name: str
-    ok: bool
-    found: str
-    needs: str = ""
-    required: bool = False
 
 
 def probe(cache: str, search: str = "") -> list[Finding]:

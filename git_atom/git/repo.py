@@ -239,13 +239,24 @@ def store(host: Host) -> Repo:
     named = get(None, "atom.store", host.environ, cwd=host.cwd)
     if named == ".":
         return discover(host.cwd, host.environ)
-    path = os.path.join(host.home, named.removeprefix("~/")) if named else os.path.join(host.data, "store.git")
+    path = _store_path(host, named)
     if not os.path.exists(os.path.join(path, "HEAD")):
         _make_store(path, host)
     # The path is the user's own choice and its format is ours: no question to git on this path (it is hot).
     env = proc.clean_env(host.environ) | {"GIT_DIR": path, "GIT_NO_REPLACE_OBJECTS": "1"}
     _check_owner(path, env)
     return Repo(path, env, True, None, "sha1", _ref_format(path), os.path.join(path, "objects"), True)
+
+
+def store_is_made(host: Host) -> tuple[str, bool]:
+    """Where the user's store is or would be, and whether it is there already; nothing is made."""
+    named = get(None, "atom.store", host.environ, cwd=host.cwd)
+    path = discover(host.cwd, host.environ).git_dir if named == "." else _store_path(host, named)
+    return path, os.path.exists(os.path.join(path, "HEAD"))
+
+
+def _store_path(host: Host, named: str | None) -> str:
+    return os.path.join(host.home, named.removeprefix("~/")) if named else os.path.join(host.data, "store.git")
 
 
 _STORE_SETTINGS = (

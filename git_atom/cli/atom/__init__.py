@@ -156,6 +156,14 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("fsck", "check everything of sets that this repository holds", lists=True),
     Command(
+        "doctor",
+        "check this machine, and with --remote a host",
+        opts=(
+            Opt(("--remote",), "a remote's name, a URL, a path or an alias", "value", "<remote>"),
+            Opt(("--try-push",), "push a test ref to that host and delete it again"),
+        ),
+    ),
+    Command(
         "fetch",
         "bring atoms into the store, verified",
         (Arg("uri", "[source::]name[@requirement]", "+"),),
