@@ -50,7 +50,8 @@ def discover(cwd: str, environ: Mapping[str, str]) -> Repo:
     """
     done = proc.run(["git", "rev-parse", *_ASK], env={**environ, "LC_ALL": "C"}, cwd=cwd)
     lines = os.fsdecode(done.out).split("\n")  # paths, as the system spells them
-    if done.status != 0 or len(lines) < len(_ASK):  # a git that cannot write its answer still exits 0
+    # a git that cannot write its answer still exits 0; one in a bare repository has no word for --show-cdup
+    if done.status != 0 or len(lines) < len(_ASK) - 1:
         raise _why(cwd, environ, done.err)
     git_dir, bare, fmt, objects, cdup = lines[0], lines[1] == "true", lines[2], lines[3], lines[4]
     inside_work_tree = not bare and not _within(os.path.realpath(cwd), os.path.realpath(git_dir))
