@@ -20,7 +20,7 @@ from git_atom.git import repo as repos
 from git_atom.git.lsrefs import Told
 from git_atom.git.objects import encode_tree, write_loose
 from git_atom.git.repo import Repo
-from git_atom.git.source import PROTOCOLS
+from git_atom.git.source import protocols
 from git_atom.trust.keys import HeldKey, user_key
 
 OLDEST = (2, 34)  # the first git that signs with SSH keys
@@ -186,8 +186,8 @@ def _pushes(host: Host, place: str, log: Oid | None, push: bool) -> list[Finding
         tree = write_loose(repo, "tree", encode_tree([(MODE_FILE, b"probe", write_loose(repo, "blob", b""))]))
         text = f"tree {tree}\nauthor {_PERSON}\ncommitter {_PERSON}\n\ngit atom doctor\n"
         spec = f"{write_loose(repo, 'commit', text.encode())}:{PROBE}"
-        atomic = _push(repo, "--dry-run", "--atomic", place, spec)
-        plain = atomic if atomic.status == 0 else _push(repo, "--dry-run", place, spec)
+        atomic = _push(repo, place, spec, "--dry-run", "--atomic")
+        plain = atomic if atomic.status == 0 else _push(repo, place, spec, "--dry-run")
         if plain.status != 0:
             return [Finding("push", False, _last(plain, place), "the right to push there")]
         needs = "on the server: receive.advertiseAtomic true, or a newer git"
@@ -220,11 +220,9 @@ def _tried(repo: Repo, place: str, spec: str) -> list[Finding]:
     ]  # fmt: skip
 
 
-def _push(repo: Repo, *words: str) -> proc.Done:
-    argv = ["git", "push", "--quiet", "--no-verify", "--no-follow-tags", "--recurse-submodules=no"]
-    options = [word for word in words if word.startswith("--")]
-    rest = [word for word in words if not word.startswith("--")]
-    return proc.run([*argv, *options, "--", *rest], env={**repo.env, "GIT_ALLOW_PROTOCOL": PROTOCOLS})
+def _push(repo: Repo, place: str, spec: str, *options: str) -> proc.Done:
+    argv = ["git", "push", "--quiet", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", *options]
+    return proc.run([*argv, "--", place, spec], env={**repo.env, "GIT_ALLOW_PROTOCOL": protocols(place)})
 
 
 def _last(done: proc.Done, place: str) -> str:

@@ -75,8 +75,8 @@ def test_paths(forger: Forger, run: Run, home: Path) -> None:
 def test_http(forger: Forger, run: Run, home: Path) -> None:
     with http(home) as url:
         check_all_ways(run, f"{url}/set.git", home)
-        run("git", "config", "--global", f"url.{url}/.insteadOf", "https://nowhere.invalid/")
-        check_all_ways(run, "https://nowhere.invalid/set.git", home)
+        run("git", "config", "--global", f"url.{url}/.insteadOf", "http://nowhere.invalid/")
+        check_all_ways(run, "http://nowhere.invalid/set.git", home)
 
 
 def test_https(forger: Forger, run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

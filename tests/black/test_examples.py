@@ -26,7 +26,7 @@ ANCHOR = "blake3:438be2111e127ab03430f2b9dc854b7cada2039b5cd0576a92efff073eb3c90
 # in the order in which a newcomer would read them; each continues where the one before it stopped
 FIRST_READ = (
     "git-atom-init", "git-atom", "git-atom-new", "git-atom-lock", "git-atom-publish", "git-atom-list", "git-atom-show",
-    "git-atom-verify", "git-atom-trust-explain", "git-atom-trust-list",
+    "git-atom-verify", "git-atom-fsck", "git-atom-doctor", "git-atom-trust-explain", "git-atom-trust-list",
     "git-atom-trust-add", "git-atom-fetch", "git-atom-trust", "git-atom-get",
     "git-atom-add", "git-atom-tree", "git-atom-why", "git-atom-outdated", "git-atom-update", "git-atom-driver-install",
     "git-atom-driver-merge", "git-atom-driver-textconv", "git-atom-remove",
