@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from git_atom.app import asking, atoms, forks, policies, sets
+from git_atom.app import asking, atoms, forks, policies, sets, unsigned
+from git_atom.app.unsigned import Unsigned
 from git_atom.atom.objects import atom_commit
 from git_atom.core import manifest as manifests
 from git_atom.core import refnames, uri
@@ -130,9 +131,19 @@ def _fitting(here: Here, asked: Uri) -> Version | None:
     return next((v for v in reversed(fit) if str(v) not in gone), fit[-1] if fit else None)
 
 
-def show(host: Host, text: str) -> Sight:
-    """What an atom says of itself, unverified and fast: its release, who signed it, its manifest."""
-    here, name, version = find(host, text)
+def show(host: Host, text: str) -> Sight | Unsigned:
+    """What an atom says of itself, unverified and fast: its release, who signed it, its manifest; of a fetched one nobody signed, too."""
+    try:
+        here, name, version = find(host, text)
+    except NegativeError:
+        found = unsigned.held(host, text)
+        if found is None:
+            raise
+        return found
+    return _sight(host, here, name, version)
+
+
+def _sight(host: Host, here: Here, name: str, version: Version) -> Sight:
     with Objects(here.repo) as objects:
         found = objects.at(objects.commit_tree(here.head), f"{name_folder(name)}/versions/{version}".encode())
         if found is None:
@@ -319,7 +330,7 @@ def get(host: Host, text: str, target: str, *, offline: bool = False, consent: s
         release, tree = atoms.verified_release(objects, log, name, str(version))
         policies.warned(host, objects, log.value, release)
         write_out(objects, objects.listing(tree), place)
-    return show(host, exact)
+    return _sight(host, here, name, version)
 
 
 def foresee(host: Host, text: str, target: str, *, offline: bool = False) -> Release:
@@ -327,7 +338,8 @@ def foresee(host: Host, text: str, target: str, *, offline: bool = False) -> Rel
     check_free(os.path.normpath(os.path.join(host.cwd, target)))
     if Uri.parse(text).source:
         return atoms.fetch(host, text, offline=offline, dry_run=True).release
-    return show(host, text).release
+    here, name, version = find(host, text)
+    return _sight(host, here, name, version).release
 
 
 def _scope(host: Host, source: str) -> Here:

@@ -12,6 +12,7 @@ ATOMS = "refs/atoms/"
 SUBS = "refs/subs/"
 LOG = "refs/atoms-log/head"  # two levels, because git refuses a push to any ref that is a single name below refs/
 SETS = "refs/sets/"
+UNSIGNED = "refs/unsigned/"
 COMPOSITIONS = "refs/compositions/"
 BUILDS = "refs/builds/"
 RECORDINGS = "refs/recordings/"
@@ -60,6 +61,13 @@ def set_forks(anchor: Digest) -> str:
 def set_fork(anchor: Digest, shown: Oid, part: str) -> str:
     """One head of two logs that part ways: `seen` before, `shown` afterwards (which names both), and `settled`, the one decided for."""
     return f"{set_forks(anchor)}{shown}/{part}"
+
+
+def unsigned(place: str, name: str, version: str) -> str:
+    """A fetched atom that nobody signed, by the place it came from, in the user's store."""
+    from git_atom.core.digest import of_bytes
+
+    return f"{UNSIGNED}{of_bytes(place.encode(errors='surrogateescape')).hex}/{name}/{version}"
 
 
 def composition(name: str) -> str:

@@ -70,16 +70,25 @@ def _by_refs(ask: Ask, source: str, name: str, no_log: bool = False) -> int | No
     from git_atom.app.asking import claimed
 
     found = claimed(ask.host, source, name)
-    if no_log and not found.rows and not found.foreign:
-        return None
-    fields = {"state": "unverified", "anchor": "", "trusted": "false"}
-    ask.out.items(({"name": n, "version": str(v), **fields} for n, v in found.rows), _TEXT, "git-atom-list/1")
+    rows = [(n, str(v), "unverified") for n, v in found.rows]
+    if no_log:
+        from git_atom.app.unsigned import listed
+
+        others = listed(ask.host, source)
+        if not found.rows and not found.foreign and not others:
+            return None
+        rows = [(row.name, str(row.version), row.state) for row in others if not name or row.name == name]
+        found = found._replace(foreign=[ref for ref in found.foreign if ref not in {row.ref for row in others}])
+    fields = {"anchor": "", "trusted": "false"}
+    ask.out.items(({"name": n, "version": v, "state": s, **fields} for n, v, s in rows), _TEXT, "git-atom-list/1")
     for ref in found.foreign[:_FEW]:
         ask.out.say(f"note: '{ref}' is not a ref of a set; skipped")
     if len(found.foreign) > _FEW:
         ask.out.say(f"note: {len(found.foreign) - _FEW} more refs are none; skipped")
+    if any(state == "unsigned" for _, _, state in rows):
+        ask.out.say("note: what is unsigned is eka's; locks and builds do not take it")
     ask.out.say("note: nothing of this is verified" + ("; there is no log to do it by" if no_log else ""))
-    return _none(ask, name) if name and not found.rows else 0
+    return _none(ask, name) if name and not rows else 0
 
 
 def _none(ask: Ask, name: str) -> int:

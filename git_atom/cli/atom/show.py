@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from git_atom.app.showing import Sight, show
+from git_atom.app.unsigned import Unsigned
 from git_atom.cli.parser import Ask
 
 
 def run(ask: Ask) -> int:
     """Show one atom."""
     sight = show(ask.host, ask["atom"])
+    if isinstance(sight, Unsigned):
+        return _unsigned(ask, sight)
     if ask.out.json:
         ask.out.document("git-atom-show/1", document(sight))
         return 0
@@ -35,6 +38,19 @@ def run(ask: Ask) -> int:
         ask.out.line()
         for line in sight.manifest.decode(errors="backslashreplace").splitlines():
             ask.out.line(f"    {line}".rstrip())
+    return 0
+
+
+def _unsigned(ask: Ask, atom: Unsigned) -> int:
+    text = atom.manifest.decode(errors="backslashreplace")
+    fields = {k: v for k, v in atom._asdict().items() if k != "manifest"} | {"signer": "none, nobody signed it"}
+    if ask.out.json:
+        ask.out.document("git-atom-show-unsigned/1", fields | {"signer": "", "atom-toml": text})
+        return 0
+    for key, value in fields.items():
+        ask.out.line(f"{key:<9} {value}")
+    for line in ["", *text.splitlines()]:
+        ask.out.line(f"    {line}".rstrip())
     return 0
 
 
