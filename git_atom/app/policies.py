@@ -21,6 +21,7 @@ from git_atom.trust.objects import split_tag
 from git_atom.trust.policy import Policy
 
 MINIMUM_AGE, RETRACTED, REVOKED = "minimumReleaseAge", "retracted", "revoked"
+MAXIMUM_AGE, STALE = "maximumLogAge", "staleLog"
 
 
 class Seen(NamedTuple):
@@ -40,10 +41,10 @@ def policy_of(host: Host, anchor: Digest) -> Policy:
                 return found[-1], key
         return "", ""
 
-    age, answers = setting(MINIMUM_AGE), [setting(RETRACTED), setting(REVOKED)]
-    seconds = policies.parse_age(*age) if age[0] else 0
-    retracted, revoked = (policies.parse_answer(*found) if found[0] else "warn" for found in answers)
-    return Policy(seconds, retracted, revoked)
+    ages, answers = [setting(MINIMUM_AGE), setting(MAXIMUM_AGE)], [setting(RETRACTED), setting(REVOKED), setting(STALE)]
+    minimum, maximum = (policies.parse_age(*found) if found[0] else 0 for found in ages)
+    retracted, revoked, stale = (policies.parse_answer(*found) if found[0] else "warn" for found in answers)
+    return Policy(minimum, retracted, revoked, maximum, stale)
 
 
 # ---- since when ------------------------------------------------------------------------------------------------------------
@@ -79,6 +80,15 @@ def note_seen(host: Host, anchor: Digest, head: Oid) -> None:
         file.write(f"{now} {head}\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def fresh(host: Host, anchor: Digest, head: Oid, source: str) -> None:
+    """Say that a place shows a log that has not changed for longer than the user wants, or refuse it. Raises ATOM-3017, 3018."""
+    policy = policy_of(host, anchor)
+    rows = seen(host, anchor) if policy.maximum_age else []
+    if rows and rows[-1].head == head:
+        for line in policies.admit_stale(policy, source, int(time.time()) - rows[-1].when):
+            host.progress.say(f"warning: {line}")
 
 
 class Ages:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from git_atom.app import forks
-from git_atom.app.policies import note_seen
+from git_atom.app.policies import fresh, note_seen
 from git_atom.core import refnames, uri
 from git_atom.core.digest import Digest, Oid
 from git_atom.core.host import Host
@@ -211,6 +211,7 @@ def fetched_log(host: Host, source: str) -> Iterator[Fetched]:
             old, floor = floor_of(store, objects, anchor)
             digests = digests_of(host, objects)
             log = forks.verify(host, objects, digests, head, floor, source, incoming.accept)
+            fresh(host, anchor, head, uri.redact(source))
             digests.remember(log.value.tree)
             yield Fetched(incoming, objects, log, old, source)
 

@@ -17,11 +17,16 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 class Policy(NamedTuple):
-    """minimum_age: seconds a version must have been known before it is chosen anew; retracted, revoked: `warn` or `refuse`."""
+    """minimum_age: seconds a version must have been known before it is chosen anew; retracted, revoked: `warn` or `refuse`.
+
+    maximum_age: seconds after which a log that a place still shows unchanged is stale, 0 for never; stale: `warn` or `refuse`.
+    """
 
     minimum_age: int = 0
     retracted: str = "warn"
     revoked: str = "warn"
+    maximum_age: int = 0
+    stale: str = "warn"
 
 
 def parse_age(text: str, where: str) -> int:
@@ -51,6 +56,15 @@ def admit(policy: Policy, what: str, gone: Retraction | None, revoked: Revocatio
         _answer(policy.revoked, words, "atom.revoked", "ask its publisher for a new version")
         warnings.append(words)
     return warnings
+
+
+def admit_stale(policy: Policy, source: str, unchanged: int) -> list[str]:
+    """Take a log that a place has shown unchanged for so many seconds: the warning that goes with it. Raises RefusedError ATOM-3017."""
+    if not policy.maximum_age or unchanged <= policy.maximum_age:
+        return []
+    words = f"'{source}' shows the same log as {unchanged // 86400} days ago"
+    _answer(policy.stale, words, "atom.staleLog", "ask whoever serves it; another place may have a newer one")
+    return [words]
 
 
 def _answer(answer: str, words: str, setting: str, way: str) -> None:

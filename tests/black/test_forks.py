@@ -235,3 +235,23 @@ def test_other_content_under_one_version_names_both_digests(split: Split, home: 
     ann.atom("fetch", f"{split.one}::zlib")
     told = ann.atom("fetch", f"{split.two}::zlib", status=2).stderr
     assert "ATOM-3019" in told and "'zlib 2.0.0'" in told and all(digest in told for digest in digests)
+
+
+def test_f03_the_same_log_for_too_long(split: Split, home: Path, run: Run) -> None:
+    ann = Person(run, home / "ann", split.anchor)
+    ann.atom("fetch", f"{split.old}::zlib")
+    note = next((ann.home / "data/git-atom/seen").iterdir())
+    when, head = note.read_text().split()
+    note.write_text(f"{int(when) - 40 * 86400} {head}\n")
+    assert ann.atom("fetch", f"{split.old}::zlib").stderr.find("warning") < 0, "it is the user's to ask for"
+    ann.git("config", "--global", "atom.maximumLogAge", "30d")
+    assert "same log as 40 days ago" in ann.atom("fetch", f"{split.old}::zlib").stderr
+    ann.git("config", "--global", f"atom.{split.anchor}.staleLog", "refuse")
+    before = ann.refs(), ann.told()
+    assert (
+        "ATOM-3017" in ann.atom("fetch", f"{split.old}::zlib", status=2).stderr and (ann.refs(), ann.told()) == before
+    )
+    ann.git("config", "--global", "atom.maximumLogAge", "41d")
+    ann.atom("fetch", f"{split.old}::zlib")
+    ann.git("config", "--global", "atom.maximumLogAge", "30d")
+    ann.atom("fetch", f"{split.one}::zlib")  # one that went on is what was wanted
