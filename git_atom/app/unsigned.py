@@ -10,6 +10,7 @@ import re
 from typing import NamedTuple
 
 from git_atom.app import atoms
+from git_atom.app.asking import locate
 from git_atom.app.sets import Consent
 from git_atom.core import refnames, uri
 from git_atom.core.digest import Digest, Oid
@@ -58,7 +59,7 @@ class Unsigned(NamedTuple):
 
 def listed(host: Host, source: str) -> list[Row]:
     """What a place offers of eka's, names in order, versions ascending; refs that are not of a known form are left out."""
-    place = atoms.locate(host, source)
+    place = locate(host, source)
     rows: dict[tuple[str, Version], Row] = {}
     for ref in lsrefs.told(place, ["refs/eka/atoms/", refnames.ATOMS], host.environ).refs:
         match = next((m for layout in _LAYOUTS if (m := layout.fullmatch(ref))), None)
@@ -75,7 +76,7 @@ def listed(host: Host, source: str) -> list[Row]:
 def fetch(host: Host, text: str, *, dry_run: bool = False) -> Unsigned:
     """Bring one version into the store, under `refs/unsigned/`. Raises NegativeError ATOM-8010, MalformedError ATOM-8005."""
     asked = Uri.parse(text)
-    place = atoms.locate(host, asked.source)
+    place = locate(host, asked.source)
     rows = [row for row in listed(host, asked.source) if row.name == asked.name]
     fit = [row for row in rows if (asked.requirement or ANY).allows(row.version)]
     if not fit:
@@ -106,7 +107,7 @@ def held(host: Host, text: str) -> Unsigned | None:
     asked = Uri.parse(text)
     if not asked.source:
         return None
-    store, place = repos.store(host), atoms.locate(host, asked.source)
+    store, place = repos.store(host), locate(host, asked.source)
     prefix = refnames.unsigned(place, asked.name, "")
     rows = [(Version.parse(ref[len(prefix) :]), oid) for ref, oid in refs.listing(store, prefix)]
     fit = sorted(row for row in rows if (asked.requirement or ANY).allows(row[0]))

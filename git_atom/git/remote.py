@@ -55,12 +55,12 @@ def url_of(repo: Repo, remote: str) -> str:
 
 
 def _most(environ: Mapping[str, str]) -> int:
-    """The most bytes that one fetch may bring, of the user's own configuration. Raises CannotError ATOM-3018."""
+    """The most bytes that one fetch may bring, of the user's own configuration. Raises CannotError ATOM-2024."""
     for text in config.user_only(MAX_FETCH, environ)[-1:]:
         found = re.fullmatch(r"([1-9][0-9]{0,9})([kmgKMG]?)", text)
         if found is None:
             raise CannotError(
-                "ATOM-3018", f"'{text}' is not a size", where=MAX_FETCH, hint=f"git config --global {MAX_FETCH} 8g"
+                "ATOM-2024", f"'{text}' is not a size", where=MAX_FETCH, hint=f"git config --global {MAX_FETCH} 8g"
             )
         return int(found[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[found[2].lower()]
     return _MAX_FETCH
