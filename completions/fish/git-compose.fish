@@ -38,6 +38,7 @@ complete -c git-compose -n __git_compose_first -a 'verify' -d 'check a compositi
 complete -c git-compose -n __git_compose_first -a 'run' -d 'run a program inside a composition, isolated'
 complete -c git-compose -n '__git_compose_only import' -a debian -d 'import packages of a Debian suite and all they need as a composition'
 complete -c git-compose -n '__git_compose_at import debian' -l as -r -d 'name of the composition; default: one made of suite and root'
+complete -c git-compose -n '__git_compose_at import debian' -l solver -x -a 'apt own' -d 'who decides what is needed: apt, or own, which explains what does not fit; default: apt'
 complete -c git-compose -n '__git_compose_at import debian' -l suite -r -d 'codename of the suite; default: the machine'\''s own'
 complete -c git-compose -n '__git_compose_at import debian' -l update -d 'fetch the package lists anew'
 complete -c git-compose -n '__git_compose_at import debian' -s n -l dry-run -d 'show what would be done, change nothing'

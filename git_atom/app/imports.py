@@ -21,6 +21,7 @@ from git_atom.git.repo import Repo, store
 from git_atom.ingest import deb as debs
 from git_atom.ingest.apt import AptState, Deb
 
+APT, OWN = "apt", "own"  # who solves
 LINKS = tuple((name.decode(), f"usr/{name.decode()}") for name in debs.MERGED)
 # What update-alternatives would link on an installed system: name, then providers, first found wins.
 ALTERNATIVES = (
@@ -54,9 +55,11 @@ class Imported(NamedTuple):
 
 
 def import_debian(
-    host: Host, packages: Sequence[str], suite: str = "", name: str = "", *, fresh: bool = False
+    host: Host, packages: Sequence[str], suite: str = "", name: str = "", *, fresh: bool = False, solver: str = APT
 ) -> Imported:
     """Import packages and all they depend on as composition `name` ("" for one named by its root). suite "" is the machine's own.
+
+    solver: who decides what they need, `apt` or `own`; the composition is that of the packages, whoever chose them.
 
     The same packages over the same lists are known at once. Raises what AptState, unpack and world.save raise.
     """
@@ -65,20 +68,37 @@ def import_debian(
     if fresh:
         state.refresh()
     asked = sorted(set(packages))
-    memo = os.path.join(host.cache, "imports", of_bytes(json.dumps([state.suite, asked, state.key()]).encode()).hex)
+    memo = os.path.join(
+        host.cache, "imports", of_bytes(json.dumps([state.suite, asked, state.key(), solver]).encode()).hex
+    )
     known = _remembered(host, memo, name)
     if known is not None:
         return known
-    chosen = state.closure(asked)
+    chosen = _chosen(state, asked, solver)
     made = _form(host, repo, state, chosen, name, None)
-    memo = os.path.join(os.path.dirname(memo), of_bytes(json.dumps([state.suite, asked, state.key()]).encode()).hex)
+    memo = os.path.join(
+        os.path.dirname(memo), of_bytes(json.dumps([state.suite, asked, state.key(), solver]).encode()).hex
+    )
     memos.put(memo, json.dumps([made.root, [list(p) for p in made.packages]]).encode())
     return made
 
 
-def resolve(host: Host, packages: Sequence[str], suite: str = "") -> list[Deb]:
-    """What importing these packages would bring, by name; nothing is stored."""
-    return AptState(host, suite).closure(sorted(set(packages)))
+def resolve(
+    host: Host, packages: Sequence[str], suite: str = "", *, fresh: bool = False, solver: str = APT
+) -> list[Deb]:
+    """What importing these packages would bring, by name; nothing is stored. The parameters are those of `import_debian`."""
+    state = AptState(host, suite)
+    if fresh:
+        state.refresh()
+    return _chosen(state, sorted(set(packages)), solver)
+
+
+def _chosen(state: AptState, asked: Sequence[str], solver: str) -> list[Deb]:
+    if solver == APT:
+        return state.closure(asked)
+    from git_atom.ingest import debsolve
+
+    return debsolve.closure(state, asked)
 
 
 def restore(host: Host, suite: str, root: Digest, packages: Sequence[Locked]) -> world.World:

@@ -30,23 +30,29 @@ _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.](?::[a-z0-9-]+)?(?:=[A-Za-
 _UNSIGNED = re.compile(
     r"NO_PUBKEY|BADSIG|EXPKEYSIG|REVKEYSIG|KEYEXPIRED|NODATA|sqv|is not signed|not valid yet|is expired"
 )
-_URI = re.compile(r"'([^']+)' (\S+) (\d+) SHA256:([0-9a-f]{64})")
+_URI = re.compile(r"'[^']+' (\S+) (\d+) SHA256:([0-9a-f]{64})")
 
 
 class Deb(NamedTuple):
-    """A binary package as the signed index names it: name, version, architecture, size in bytes, SHA-256 of the .deb, its URL."""
+    """A binary package as the signed index names it: name, version, architecture, size in bytes, SHA-256 of the .deb."""
 
     name: str
     version: str
     architecture: str
     size: int
     sha256: str
-    url: str
 
     @property
     def file(self) -> str:
         """Name of the .deb in the archives directory, as apt writes it."""
         return f"{self.name}_{self.version.replace(':', '%3a')}_{self.architecture}.deb"
+
+
+class Target(NamedTuple):
+    """An index as apt holds it: its file and its architecture (apt-get(8), indextargets)."""
+
+    path: str
+    architecture: str
 
 
 class Origin(NamedTuple):
@@ -178,9 +184,7 @@ class AptState:
         Raises CannotError (ATOM-5004) for an unknown package, with near names; CannotError (ATOM-5003) when apt finds no solution;
         as `run` without lists.
         """
-        for package in packages:
-            if not _PACKAGE.fullmatch(package):
-                raise CannotError("ATOM-5004", f"'{package}' is not the name of a package", hint="<name> or <name>=<version>")  # fmt: skip
+        check_names(packages)
         with self._lock():
             self._ready()
             empty = [
@@ -192,19 +196,36 @@ class AptState:
                 proc.check_room(self.root, done.err)
                 unknown = [p for p in packages if self._apt(["apt-cache", "show", "--", p]).status != 0]
                 if unknown:
-                    raise self._unknown(unknown[0])
+                    raise self.unknown(unknown[0])
                 raise CannotError(
                     "ATOM-5003",
                     f"apt finds no way to have {', '.join(packages)} together",
                     note=_reason(done.err + done.out),
                 )
         out = []
-        for url, file, size, sha in _URI.findall(done.out.decode()):
+        for file, size, sha in _URI.findall(done.out.decode()):
             name, version, rest = file.split("_", 2)
-            out.append(Deb(name, version.replace("%3a", ":"), rest.removesuffix(".deb"), int(size), sha, url))
+            out.append(Deb(name, version.replace("%3a", ":"), rest.removesuffix(".deb"), int(size), sha))
         return sorted(out)
 
-    def _unknown(self, package: str) -> CannotError:
+    @contextmanager
+    def indexes(self) -> Iterator[list[Target]]:
+        """The package indexes of this suite, checked by apt against the signed Release files; they stay as they are within the context.
+
+        Raises UnavailableError (ATOM-5002), RefusedError (ATOM-5007), CannotError (ATOM-5003) when apt fails.
+        """
+        with self._lock():
+            self._ready()
+            fields = "$(FILENAME)\t$(ARCHITECTURE)"
+            done = self._apt(["apt-get", "indextargets", "--format", fields, "Created-By: Packages"])
+            if done.status != 0:
+                raise CannotError(
+                    "ATOM-5003", f"apt does not say what the lists of '{self.suite}' are", note=_last(done.err)
+                )
+            yield [Target(*line.split("\t")) for line in done.out.decode().splitlines()]
+
+    def unknown(self, package: str) -> CannotError:
+        """The error (ATOM-5004) for a package that the lists do not have, with what they have instead."""
         import difflib
 
         name = package.partition("=")[0]
@@ -238,6 +259,13 @@ class AptState:
                 raise UnavailableError("ATOM-5005", "the packages could not be fetched", note=_last(done.err),
                                        hint="check the network and the free space, then run the same command again")  # fmt: skip
         return paths
+
+
+def check_names(packages: Sequence[str]) -> None:
+    """Raise CannotError (ATOM-5004) unless each is `name`, `name:architecture` or one of these with `=version`."""
+    for package in packages:
+        if not _PACKAGE.fullmatch(package):
+            raise CannotError("ATOM-5004", f"'{package}' is not the name of a package", hint="<name> or <name>=<version>")  # fmt: skip
 
 
 def mirror() -> str:

@@ -14,7 +14,7 @@ import pytest
 
 from git_atom.app import imports
 from git_atom.core.host import Host, Progress
-from git_atom.errors import AtomError, MalformedError, RefusedError, UnavailableError
+from git_atom.errors import AtomError, CannotError, MalformedError, NoSolutionError, RefusedError, UnavailableError
 from git_atom.ingest import apt
 from git_atom.ingest.apt import AptState, Origin
 
@@ -53,7 +53,7 @@ class Archive:
         ]
         return subprocess.run([*front, *argv], check=True, capture_output=True).stdout
 
-    def add(self, name: str, version: str, content: str, depends: str = "") -> Path:
+    def add(self, name: str, version: str, content: str, depends: str = "", more: str = "") -> Path:
         """A package with one file, in the place of any other version of it."""
         for old in self.pool.glob(f"{name}_*"):
             old.unlink()
@@ -65,7 +65,7 @@ class Archive:
         control = (
             f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: x <x@example.org>\nDescription: x\n"
         )
-        (tree / "DEBIAN/control").write_text(control + (f"Depends: {depends}\n" if depends else ""))
+        (tree / "DEBIAN/control").write_text(control + (f"Depends: {depends}\n" if depends else "") + more)
         path = self.pool / f"{name}_{version.replace(':', '%3a')}_all.deb"
         subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, path], check=True, capture_output=True)
         return path
@@ -208,3 +208,44 @@ def test_lists_that_are_older_than_the_mirror_are_fetched_anew(archive: Archive,
     except UnavailableError as error:
         assert error.code == "ATOM-5005"
     assert [d.version for d in state.closure(["library"])] == ["2.1"]
+
+
+def test_our_solver_imports_the_same_composition(archive: Archive, host: Host) -> None:
+    archive.add("tool", "1:1.0", "tool one\n", "library (>= 2), virtual, gone | chosen", "Conflicts: rival\n")
+    archive.add("chosen", "1", "x\n")
+    archive.add("virtue", "1", "x\n", more="Provides: virtual\n")
+    archive.publish()
+    theirs = imports.import_debian(host, ["tool"], "bookworm", "theirs")
+    ours = imports.import_debian(host, ["tool"], "bookworm", "ours", solver="own")
+    assert ours.root == theirs.root and ours.packages == theirs.packages
+    assert [p.name for p in ours.packages] == ["chosen", "library", "tool", "virtue"]
+    asked = ["tool=1:1.0", "chosen"]
+    assert imports.resolve(host, asked, "bookworm", solver="own") == imports.resolve(host, asked, "bookworm")
+    shutil.rmtree(host.cache)
+    assert imports.import_debian(host, ["tool"], "bookworm", "again", solver="own").root == theirs.root
+
+
+def test_our_solver_refuses_what_cannot_be_had(archive: Archive, host: Host) -> None:
+    archive.add("rival", "1", "x\n", more="Conflicts: virtual\n")
+    archive.add("virtue", "1", "x\n", more="Provides: virtual\n")
+    archive.add("breaker", "1", "x\n", more="Breaks: library (<< 3)\n")
+    archive.publish()
+    for packages, said in (
+        (["rival", "virtue"], ["rival 1 conflicts with virtual"]),
+        (["breaker", "tool"], ["breaker 1 breaks library (<< 3)", "tool 1:1.0 requires library (>= 2)"]),
+    ):
+        with pytest.raises(NoSolutionError) as refused:
+            imports.import_debian(host, packages, "bookworm", "world", solver="own")
+        assert refused.value.code == "ATOM-1060"
+        assert all(text in refused.value.note for text in said), refused.value.note
+        with pytest.raises(CannotError):
+            imports.import_debian(host, packages, "bookworm", "world")
+    for package, hint in (("libary", "did you mean 'library'?"), ("tool=2", "it has tool=1:1.0"), ("tool;x", "<name>")):
+        with pytest.raises(CannotError) as unknown:
+            imports.import_debian(host, [package], "bookworm", "world", solver="own")
+        assert unknown.value.code == "ATOM-5004" and hint in unknown.value.hint
+    archive.publish(sign=False)
+    shutil.rmtree(host.cache)
+    with pytest.raises(RefusedError) as unsigned:
+        imports.import_debian(host, ["tool"], "bookworm", "world", solver="own")
+    assert unsigned.value.code == "ATOM-5007"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from git_atom.resolve.solve import Unsolvable, search, solve
 from git_atom.resolve.walk import Solution
 
 pytestmark = pytest.mark.slow
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 WANTED = (
     ("curl",), ("build-essential",), ("nodejs", "npm"), ("task-gnome-desktop",), ("task-kde-desktop",), ("default-mta",),
@@ -85,6 +86,22 @@ def test_as_many_packages_as_apt_and_all_of_them_fit(
     assert abs(len(ours) - len(theirs)) <= max(2, len(theirs) // 50), sorted(ours.keys() ^ theirs.keys())
     assert {n: (ours[n], theirs[n]) for n in ours.keys() & theirs.keys() if ours[n] != theirs[n]} == {}
     assert len(ours.keys() & theirs.keys()) >= len(theirs) * 0.95
+
+
+def test_an_import_may_be_solved_by_us(state: Path, home: Path, run: Run) -> None:
+    front = ("git", "compose", "import", "debian")
+    for wanted in (("build-essential", "git"), ("task-gnome-desktop",)):
+        ours = run(*front, "-n", "--solver=own", *wanted).stdout.splitlines()
+        theirs = run(*front, "-n", *wanted).stdout.splitlines()
+        assert len(set(ours) ^ set(theirs)) <= len(theirs) // 20
+        assert ours == theirs or wanted[0] != "build-essential"
+    made = [
+        run(*front, f"--solver={solver}", "--as", solver, "busybox-static").stdout.split() for solver in ("own", "apt")
+    ]
+    assert [name for name, _ in made] == ["own", "apt"]
+    assert made[0][1] == made[1][1]
+    refused = run(*front, "--solver=own", "postfix", "exim4-daemon-light", status=3)
+    assert "ATOM-1060" in refused.stderr and "conflicts with mail-transport-agent" in refused.stderr
 
 
 @pytest.mark.parametrize("wanted", WANTED, ids=" ".join)

@@ -11,6 +11,14 @@ COMMANDS: tuple[Command, ...] = (
         (Arg("package", "name of a binary package, or name=version", "+"),),
         (
             Opt(("--as",), "name of the composition; default: one made of suite and root", "value", "<name>"),
+            Opt(
+                ("--solver",),
+                "who decides what is needed: apt, or own, which explains what does not fit; default: apt",
+                "value",
+                "<solver>",
+                choices=("apt", "own"),
+                default="apt",
+            ),
             Opt(("--suite",), "codename of the suite; default: the machine's own", "value", "<suite>"),
             Opt(("--update",), "fetch the package lists anew"),
         ),

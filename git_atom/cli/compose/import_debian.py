@@ -10,14 +10,16 @@ def run(ask: Ask) -> int:
     from git_atom.app.imports import import_debian, resolve
 
     if ask["dry_run"]:
-        debs = resolve(ask.host, ask["package"], ask["suite"] or "")
+        debs = resolve(ask.host, ask["package"], ask["suite"] or "", fresh=ask["update"], solver=ask["solver"])
         for deb in debs:
             ask.out.line(f"{deb.name} {deb.version} {deb.architecture} {deb.size}")
         ask.out.say(
             f"{len(debs)} packages, {sum(deb.size for deb in debs) / 1e6:.1f} MB to fetch at most; nothing was imported"
         )
         return 0
-    made = import_debian(ask.host, ask["package"], ask["suite"] or "", ask["as"], fresh=ask["update"])
+    made = import_debian(
+        ask.host, ask["package"], ask["suite"] or "", ask["as"], fresh=ask["update"], solver=ask["solver"]
+    )
     if ask.out.json:
         packages = [
             {"name": p.name, "version": p.version, "architecture": p.architecture, "digest": p.digest}

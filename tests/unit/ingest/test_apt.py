@@ -142,7 +142,7 @@ def test_the_configuration_keeps_the_way_to_the_network_and_nothing_else(machine
 
 
 def test_names_of_files_carry_epochs_as_apt_writes_them():
-    deb = apt.Deb("zlib1g", "1:1.2.13", "amd64", 1, "0" * 64, "")
+    deb = apt.Deb("zlib1g", "1:1.2.13", "amd64", 1, "0" * 64)
     assert deb.file == "zlib1g_1%3a1.2.13_amd64.deb"
 
 
