@@ -113,7 +113,8 @@ def test_nothing_is_written_when_it_cannot_be(home: Path, run: Run, project: Pat
     run("git", "atom", "lock", cwd=project)
     before = {p.name: p.read_bytes() for p in project.iterdir() if p.is_file()}
     for argv, status, code in (
-        (["add", f"{url}::zed@^2"], 3, "ATOM-8048"), (["add", f"{url}::zet"], 3, "did you mean 'zed'"),
+        (["add", f"{url}::zed@^2"], 3, "ATOM-8048"), (["add", f"{url}::zet"], 3, "ATOM-8700"),
+        (["add", f"{url}::zet"], 3, "did you mean 'zed'"),
         (["add", f"file://{home}/nowhere.git::x"], 6, "ATOM-2011"), (["add", "ext::sh -c id::y"], 7, "ATOM-1014"),
         (["add", f"{url}::zed@^1^"], 7, "ATOM-1012"), (["update", "zet"], 1, "ATOM-8708"), (["remove", "app"], 1, "ATOM-8708"),
         (["add", f"{url}::zed@=1.0.0", "-n"], 0, "would write"), (["remove", "zed", "-n"], 0, "- atom zed"),
@@ -312,6 +313,37 @@ def test_locks_edited_by_hand(home: Path, run: Run, project: Path, published: Pu
     (project / "atom.lock").write_text(good.replace(f"run = [\n{edge}\n]\n", ""))
     done = run("git", "atom", "lock", cwd=project, status=7)
     assert "ATOM-8707" in done.stderr and "'one 1.0.0' needs nothing, and its manifest says base" in done.stderr
+
+
+def test_a_frozen_lock_has_to_fit(home: Path, run: Run, project: Path, published: Publish) -> None:
+    url = published("zed", ("zed", "1.0.0", ""), ("low", "0.3.1", ""))
+    atom(project, "app", more=need(url, "zed"))
+    done = run("git", "atom", "lock", "--frozen", cwd=project, status=1)
+    assert "ATOM-8045" in done.stderr and not (project / "atom.lock").exists()
+    run("git", "atom", "lock", cwd=project)
+    text = (project / "atom.lock").read_bytes()
+    run("git", "atom", "lock", "--frozen", cwd=project)
+    atom(project, "app", more=need(url, "zed") + need(url, "low"))
+    done = run("git", "atom", "lock", "--frozen", cwd=project, status=1)
+    assert "ATOM-8045" in done.stderr and "low" in done.stderr and (project / "atom.lock").read_bytes() == text
+    done = run("git", "atom", "lock", "--locked", cwd=project, status=1)
+    assert "ATOM-8044" in done.stderr and (project / "atom.lock").read_bytes() == text
+
+
+def test_names_that_could_be_several_or_are_another(home: Path, run: Run, project: Path, published: Publish) -> None:
+    published("one", ("zed", "1.0.0", ""))
+    published("two", ("zed", "2.0.0", ""))
+    for folder in ("lib", "copy"):
+        atom(project / folder, "libx")
+    atom(project / "app", "app")
+    text = (project / "app/atom.toml").read_bytes()
+    for name, status, code in (
+        ("libx", 5, "ATOM-8710"), ("../lib::liby", 7, "ATOM-8711"), ("zed", 5, "ATOM-8710"),
+    ):  # fmt: skip
+        done = run("git", "atom", "add", name, cwd=project / "app", status=status)
+        assert code in done.stderr and "hint: git atom add" in done.stderr
+        assert (project / "app/atom.toml").read_bytes() == text and not (project / "app/atom.lock").exists()
+    run("git", "atom", "add", "../lib::libx", cwd=project / "app")  # as the hint says
 
 
 def test_circles(home: Path, run: Run, project: Path, published: Publish) -> None:
