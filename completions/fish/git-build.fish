@@ -27,6 +27,7 @@ function __git_build_first
 end
 
 complete -c git-build -f
+complete -c git-build -n __git_build_first -a 'plan' -d 'list the builds that an atom'\''s platforms and variants stand for; builds nothing'
 complete -c git-build -n __git_build_first -a 'show' -d 'show a record: what was built from what, how it was held, what it took'
 complete -c git-build -n __git_build_first -a 'log' -d 'print what a build printed'
 complete -c git-build -n __git_build_first -a 'reads' -d 'list the files a build really opened, by package'
@@ -41,6 +42,11 @@ complete -c git-build -n '__git_build_first' -s n -l dry-run -d 'show what would
 complete -c git-build -n '__git_build_first' -l json -d 'print one JSON document of a versioned schema'
 complete -c git-build -n '__git_build_first' -s q -l quiet -d 'say nothing on standard error but errors'
 complete -c git-build -n '__git_build_first' -a '(__fish_complete_directories)'
+complete -c git-build -n '__git_build_at plan' -l json -d 'print one JSON document of a versioned schema'
+complete -c git-build -n '__git_build_at plan' -s z -d 'end each line with NUL instead of a newline'
+complete -c git-build -n '__git_build_at plan' -l format -r -d 'print each item by this template, e.g. '\''%(name)'\'''
+complete -c git-build -n '__git_build_at plan' -s q -l quiet -d 'say nothing on standard error but errors'
+complete -c git-build -n '__git_build_at plan' -a '(__fish_complete_directories)'
 complete -c git-build -n '__git_build_at show' -l json -d 'print one JSON document of a versioned schema'
 complete -c git-build -n '__git_build_at show' -s q -l quiet -d 'say nothing on standard error but errors'
 complete -c git-build -n '__git_build_at show' 

@@ -10,8 +10,9 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from git_atom.core import uri
+from git_atom.core import platform, uri
 from git_atom.core.name import check_name
+from git_atom.core.platform import Platform
 from git_atom.core.toml_place import Path, Place, check, places
 from git_atom.core.toml_read import Notes, Table
 from git_atom.core.version import ANY, Requirement, Version
@@ -27,7 +28,6 @@ FORMATS = ("composefs", "oci", "tar", "dir", "deb", "cyclonedx", "spdx", "slsa",
 # patterns are compiled by re when they are first used: starting must be quick
 _DEBIAN_PACKAGE = r"(?a)[a-z0-9][a-z0-9.+-]+"  # Debian Policy 5.6.1
 _SUITE = r"(?a)[a-z0-9][a-z0-9.-]*(?:/[a-z0-9.-]+)?"
-_PLATFORM = r"(?a)[A-Za-z0-9_.{},<-]+(?::[A-Za-z0-9_.{},<-]+){0,2}"
 _PLACEHOLDER = r"\$\{([^}]*)\}"
 _LABEL = r"(?a)[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}"
 _REF = r"(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)))[^\x00-\x20\x7f~^:?*\[\\/.-][^\x00-\x20\x7f~^:?*\[\\]*(?<![./])"
@@ -119,7 +119,7 @@ class Manifest(NamedTuple):
     toolchain: Toolchain | None
     build: Build
     test: Test
-    platform: tuple[str, ...]
+    platform: tuple[Platform, ...]
     provide: tuple[tuple[str, tuple[str, ...]], ...]
     support: tuple[tuple[str, tuple[str, ...] | bool], ...]
     dist: Dist
@@ -425,17 +425,20 @@ def _test(top: Table) -> Test:
     return test
 
 
-def _platforms(top: Table) -> tuple[str, ...]:
+def _platforms(top: Table) -> tuple[Platform, ...]:
     table = top.table("platform")
     if table is None:
         return ()
-    platforms = table.texts("supported")
-    for index, text in enumerate(platforms):
-        if not re.fullmatch(_PLATFORM, text) or len(text) > 512 or text.count("{") != text.count("}") or text[0] == "<":
-            table.notes.add(("platform", "supported", index), "ATOM-1024", f"'{text[:200]}' is not a platform",
-                            "BUILD, BUILD:HOST or BUILD:HOST:TARGET, with {a,b} and '<' for the part before")  # fmt: skip
+    found: list[Platform] = []
+    for index, text in enumerate(table.texts("supported")):
+        try:
+            found += platform.expand(text)
+        except MalformedError as error:
+            table.notes.add(("platform", "supported", index), error.code, error.what, error.note)
+    if len(found) > platform.MAX_ROWS:
+        table.wrong("supported", "ATOM-1024", f"'supported' of [platform] stands for more than {platform.MAX_ROWS} platforms")  # fmt: skip
     table.done()
-    return platforms
+    return tuple(dict.fromkeys(found))
 
 
 def _variants(

@@ -18,6 +18,12 @@ COMMANDS: tuple[Command, ...] = (
         ),
         writes=True,
     ),
+    Command(
+        "plan",
+        "list the builds that an atom's platforms and variants stand for; builds nothing",
+        (Arg("dir", "directory of an atom; default: the current directory", "?", "dir"),),
+        lists=True,
+    ),
     Command("show", "show a record: what was built from what, how it was held, what it took", (_RECORD,)),
     Command("log", "print what a build printed", (_RECORD,)),
     Command(
