@@ -152,7 +152,7 @@ CODES: dict[str, str] = {
     "ATOM-2017": "a remote repository accepted a push and does not show it",
     "ATOM-2018": "a directory to write to is not empty",
     "ATOM-2019": "a git object is over a limit",
-    "ATOM-2020": "a ref is locked, by another git or by one that was killed",
+    "ATOM-2020": "a ref or your configuration is locked, by another git or by one that was killed",
     "ATOM-2021": "there is no space left for what git or apt writes",
     "ATOM-2022": "a remote repository does not answer as git's protocol wants",
     "ATOM-2023": "what a remote repository sends is over a limit",

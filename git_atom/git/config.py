@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Protocol
@@ -68,8 +69,10 @@ def _ours(cwd: str, env: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str, s
 
 
 def add_user(key: str, value: str, environ: Mapping[str, str]) -> None:
-    """Add one value to the user's own (global) configuration; raises CannotError ATOM-2002 when git cannot write it."""
-    proc.check(["git", "config", "--global", "--add", key, value], env=_outside(environ), cwd="/")
+    """Add one value to the user's own (global) configuration; raises CannotError ATOM-2020 (locked) or 2002 when git cannot write it."""
+    done = proc.run(["git", "config", "--global", "--add", key, value], env=_outside(environ), cwd="/")
+    if done.status != 0:
+        raise _unwritten(f"git could not add '{key}' to your configuration", done.err, environ)
     _ours.cache_clear()
 
 
@@ -80,9 +83,23 @@ def remove_user(key: str, value: str, environ: Mapping[str, str]) -> bool:
     )
     _ours.cache_clear()
     if done.status not in (0, 5):
-        last = done.err.decode(errors="replace").strip()
-        raise CannotError("ATOM-2002", f"git could not remove '{key}' from your configuration", note=last)
+        raise _unwritten(f"git could not remove '{key}' from your configuration", done.err, environ)
     return done.status == 0
+
+
+def _unwritten(what: str, err: bytes, environ: Mapping[str, str]) -> CannotError:
+    """The error for a configuration of the user's that git could not write (git-config(1), FILES)."""
+    home = environ.get("HOME", "")
+    files = [environ.get("GIT_CONFIG_GLOBAL") or os.path.join(home, ".gitconfig")]
+    files.append(os.path.join(environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config"), "git/config"))
+    for file in files:
+        lock = os.path.realpath(file) + ".lock"
+        if os.path.exists(lock):
+            return CannotError("ATOM-2020", "your configuration is locked", where=lock,
+                               note="another git is changing it, or one that was killed left its lock",
+                               hint=f"run the same command again; when no git is running there, rm {lock}")  # fmt: skip
+    proc.check_room(os.path.dirname(os.path.realpath(files[0])), err)
+    return CannotError("ATOM-2002", what, note=err.decode(errors="replace").strip()[:1000])
 
 
 def in_scope(repo: HasEnv | None, key: str, environ: Mapping[str, str]) -> list[str]:
