@@ -275,6 +275,8 @@ CODES: dict[str, str] = {
     "ATOM-8050": "a locked version has other content than the published one",
     "ATOM-8051": "a source path holds the atom itself",
     "ATOM-8052": "there is nothing at a source path",
+    "ATOM-8053": "a source path of a revision is not what the lock names",
+    "ATOM-8054": "what would be published holds a pointer of Git LFS",
     "ATOM-8500": "a push or a change of refs is refused",
     "ATOM-8501": "what git hands to a hook is malformed, or over a limit",
     "ATOM-8503": "a published version, a sub-atom or a log may not be deleted",

@@ -16,13 +16,15 @@ from git_atom.atom import objects as making
 from git_atom.atom import source as sources
 from git_atom.atom.objects import Bench, Draft
 from git_atom.atom.source import Source
+from git_atom.core import manifest as manifests
 from git_atom.core import refnames
 from git_atom.core.digest import Digest, Oid
 from git_atom.core.host import Host
 from git_atom.core.lock import Lock
 from git_atom.core.name import skeleton
 from git_atom.core.statements import Charter, Release, check_directory
-from git_atom.errors import CannotError, ConflictError, MalformedError, RefusedError
+from git_atom.core.version import Version
+from git_atom.errors import AtomError, CannotError, ConflictError, MalformedError, RefusedError
 from git_atom.git import config, refs, remote
 from git_atom.git import repo as repos
 from git_atom.git.objects import Objects, oid_of, write_loose
@@ -195,13 +197,34 @@ def read_sources(own: OwnSet, commit: Oid, paths: Sequence[str], everything: boo
     seen: dict[str, Source] = {}
     for one in found:
         if (other := seen.setdefault(skeleton(one.name), one)) is not one:
-            raise MalformedError(
-                "ATOM-8008",
-                f"'{one.path}' and '{other.path}' are both named '{one.name}'",
-                note="" if one.name == other.name else f"'{other.name}' looks like '{one.name}'",
-                hint="give one of them another id in its atom.toml",
-            )
+            raise _twice(one, other.path, other.name)
     return found
+
+
+def _twice(one: Source, path: str, name: str) -> MalformedError:
+    return MalformedError(
+        "ATOM-8008",
+        f"'{one.path}' and '{path}' are both named '{one.name}'",
+        note="" if one.name == name else f"'{name}' looks like '{one.name}'",
+        hint="give one of them another id in its atom.toml",
+    )
+
+
+def _check_moved(own: OwnSet, root: Oid, one: Source) -> None:
+    """A directory may move from one version to the next; where the last one came from there must be no atom of that name any more."""
+    known = logs.versions(own.objects, own.log.value.tree, one.name)
+    held = logs.release(own.objects, own.log, one.name, max(known, key=Version.parse)) if known else None
+    path = held[0].value.path if held else one.path
+    if path == one.path:
+        return
+    inside = manifests.FILE if path == "." else f"{path}/{manifests.FILE}"
+    found = own.objects.at(root, inside.encode(errors="surrogateescape"))
+    try:
+        other = manifests.parse(own.objects.read(found[1])[2], inside).name if found else ""
+    except AtomError:
+        return  # whatever is there now, it is no atom
+    if other == one.name:
+        raise _twice(one, path, other)
 
 
 def changed(objects: Objects, since: Oid, commit: Oid, below: Sequence[str]) -> list[str]:
@@ -239,7 +262,10 @@ def _publish(host: Host, own: OwnSet, found: Sequence[Source], dry_run: bool) ->
         done[one.name] = _row("unchanged", release, ref)
         repair += [] if dry_run else _repaired(own.repo, present.get(ref), ref, tag, release, one.tree)
     for one in fresh:
+        root = own.objects.commit_tree(one.commit)
+        _check_moved(own, root, one)
         _check_lock(own, one, fresh)
+        sources.check_subs(own.objects, root, one)
     if repair:
         refs.update(own.repo, repair, "git atom publish: repaired from the log")
     if fresh:

@@ -14,6 +14,7 @@ from git_atom.core import manifest as manifests
 from git_atom.core import refnames, uri
 from git_atom.core.digest import MODE_TREE, Digest, Oid
 from git_atom.core.host import Host
+from git_atom.core.lock import LockedSub
 from git_atom.core.statements import Entry, Release, name_folder, read_tag
 from git_atom.core.uri import Uri
 from git_atom.core.version import ANY, Version
@@ -53,6 +54,7 @@ class Sight(NamedTuple):
     mirrors: tuple[str, ...]
     retracted: str = ""
     revoked: str = ""
+    subs: tuple[LockedSub, ...] = ()
 
 
 class Checked(NamedTuple):
@@ -150,16 +152,17 @@ def _sight(host: Host, here: Here, name: str, version: Version) -> Sight:
             raise NegativeError("ATOM-8010", f"the log has no '{name} {version}'", hint="git atom list")
         payload, signature = split_tag(objects.read(found[1])[2])
         release = read_tag(payload)
-        data = b""
+        data, subs = b"", tuple[LockedSub, ...]()
         if objects.get(release.commit) is not None:
             held = objects.at(objects.commit_tree(release.commit), manifests.FILE.encode())
             data = objects.read(held[1])[2] if held else b""
+            subs = atoms.lock_of(objects, objects.commit_tree(release.commit)).subs
         key = sshsig.parse(signature).key
         tree = objects.commit_tree(here.head)
         gone, revoked = logs.retraction(objects, tree, name, str(version)), logs.revocation(objects, tree, key)
     mirrors = () if here.own else tuple(sets.known_mirrors(host).get(here.anchor, ()))
     reasons = (gone.reason if gone else "", revoked.reason if revoked else "")
-    return Sight(release, key.fingerprint, data, here.own, mirrors, *reasons)
+    return Sight(release, key.fingerprint, data, here.own, mirrors, *reasons, subs)
 
 
 def verify(host: Host, texts: Sequence[str], *, everything: bool = False, source: bool = False) -> list[Checked]:
@@ -261,8 +264,9 @@ def _verify_one(
     tree = atoms.check_content(objects, release)
     for sub in atoms.lock_of(objects, tree).subs:
         held_sub = present.get(refnames.sub_ref(sub.object) if here.own else refnames.set_sub(here.anchor, sub.object))
-        if held_sub is not None:
-            atoms.check_sub(objects, held_sub, sub)
+        if held_sub is None:
+            raise atoms.missing(f"sub-atom {sub.name}", sub.object)
+        atoms.check_sub(objects, held_sub, sub)
     if source:
         _check_origin(host, here, objects, release, tree)
     return Checked(log.value.anchor, name, version, release.tree, signer, "good", state)

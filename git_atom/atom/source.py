@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from git_atom.core import lock as locks
@@ -9,9 +12,14 @@ from git_atom.core import manifest as manifests
 from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Digest, Oid, of_bytes
 from git_atom.core.lock import Lock
 from git_atom.core.manifest import Manifest
-from git_atom.core.tree import check_link, tree_digest
-from git_atom.errors import CannotError, MalformedError
-from git_atom.git.objects import Objects
+from git_atom.core.tree import Leaf, check_link, tree_digest
+from git_atom.errors import CannotError, ConflictError, MalformedError
+from git_atom.git.objects import MODE_SUBMODULE, Objects
+
+# https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md: the file that stands in a commit for a large one
+_POINTER = rb"version https?://[a-z.-]+/spec/(?:v1|2)\n(?:ext-\d-[^\n]*\n)*oid sha256:[0-9a-f]{64}\nsize \d+\n?"
+_POINTER_SIZES = (100, 1023)
+_NOT_OURS = "publish it as an atom of its own and depend on that, or take it as [pins]"
 
 
 class Source(NamedTuple):
@@ -39,7 +47,8 @@ class Source(NamedTuple):
 def read(objects: Objects, commit: Oid, root: Oid, path: str) -> Source:
     """Read the atom in directory `path` of a revision with root tree `root`; every problem has an error of its own.
 
-    Raises CannotError ATOM-8001 (no such directory), 8002 (no manifest), those of manifest and lock, and 8003 (a lock is needed).
+    Raises CannotError ATOM-8001 (no such directory), 8002 (no manifest), those of manifest and lock, 8003 (a lock is needed), and
+    MalformedError ATOM-1004 and 8054 for what cannot be published.
     """
     found = objects.at(root, b"" if path == "." else path.encode(errors="surrogateescape"))
     if found is None or found[0] != MODE_TREE:
@@ -72,7 +81,54 @@ def read(objects: Objects, commit: Oid, root: Oid, path: str) -> Source:
     for leaf in leaves:
         if leaf.mode == MODE_LINK:
             check_link(leaf.path)
+    _check_pointers(objects, leaves, path)
     return Source(path, commit, found[1], tree_digest(leaves), manifest, of_bytes(data), lock)
+
+
+def check_subs(objects: Objects, root: Oid, one: Source) -> None:
+    """What becomes sub-atoms must lie in the revision (root tree `root`) as the lock names it, all of it git's own to give.
+
+    Raises ConflictError ATOM-8053, MalformedError ATOM-1004 (a submodule) and 8054 (a pointer of Git LFS).
+    """
+    paths = {src.name: src.path for src in one.manifest.srcs if src.path}
+    where = locks.FILE if one.path == "." else f"{one.path}/{locks.FILE}"
+    for sub in one.lock.subs if one.lock else ():
+        path = posixpath.normpath(posixpath.join(one.path, paths.get(sub.name, "")))
+        found = objects.at(root, path.encode(errors="surrogateescape"))
+        if found is not None and found[0] == MODE_SUBMODULE:
+            raise MalformedError("ATOM-1004", f"path '{path}' is a submodule", where=where, hint=_NOT_OURS)
+        if found is not None and found[0] == MODE_TREE:
+            leaves = objects.listing(found[1])
+            digest = tree_digest(leaves)
+        elif found is not None:
+            data = objects.read(found[1])[2]
+            leaves = [Leaf(b"", found[0], of_bytes(data), len(data), found[1])]
+            digest = leaves[0].digest
+        else:
+            leaves, digest = [], None
+        _check_pointers(objects, leaves, path)
+        if found is None or (found[1], digest) != (sub.object, sub.tree):
+            raise ConflictError(
+                "ATOM-8053",
+                f"'{path}' of revision {one.commit[:12]} is not what '{one.name}' is locked to",
+                where=where,
+                note=f"locked    {sub.tree}\nrevision  {digest or 'has nothing there'}",
+                hint="git atom lock, then commit both together",
+            )
+
+
+def _check_pointers(objects: Objects, leaves: Sequence[Leaf], below: str) -> None:
+    """Refuse pointers of Git LFS: what they point to is in no commit, so nobody could verify it, or build from it."""
+    few = [leaf for leaf in leaves if _POINTER_SIZES[0] <= leaf.size <= _POINTER_SIZES[1] and leaf.mode != MODE_LINK]
+    for leaf, found in zip(few, objects.many([leaf.oid for leaf in few]), strict=True):
+        if found is not None and re.fullmatch(_POINTER, found[2]):
+            path = posixpath.join(below, leaf.path.decode(errors="backslashreplace")).rstrip("/")
+            raise MalformedError(
+                "ATOM-8054",
+                f"'{posixpath.normpath(path)}' is a pointer of Git LFS, its content is not in the repository",
+                note="only what a commit holds can be signed, fetched and verified",
+                hint=f"git lfs migrate export --include='{posixpath.normpath(path)}', or name its URL under [srcs]",
+            )
 
 
 def _file(objects: Objects, tree: Oid, name: str) -> bytes | None:

@@ -81,7 +81,7 @@ def open_at(git_dir: str, environ: Mapping[str, str]) -> Repo:
     env |= {"GIT_DIR": path, "GIT_NO_REPLACE_OBJECTS": "1"}
     done = proc.run(["git", "rev-parse", *_ASK[:-1]], env=env, cwd=path)
     lines = os.fsdecode(done.out).split("\n")  # paths, as the system spells them
-    if done.status != 0 or len(lines) < len(_ASK) - 1:
+    if done.status != 0 or len(lines) < 4:
         raise _broken(path, env, done.err)
     bare, fmt = lines[1] == "true", lines[2]
     tree = None if bare else os.path.dirname(path)

@@ -580,12 +580,82 @@ def test_what_an_atom_needs_of_its_own_repository(server: Path, atom: Path, run:
     run("git", "atom", "fetch", f"{server}::app", cwd=Path(stranger["HOME"]), **stranger)
     assert f"/subs/{tree}" in refs(run, store) and f"/subs/{blob}" in refs(run, store)
     run("git", "atom", "verify", cwd=Path(stranger["HOME"]), **stranger)
+    shown = run("git", "atom", "show", "app", cwd=atom).stdout
+    assert f"sub       data {tree} blake3:" in shown and f"sub       one {blob} blake3:" in shown
+    run("git", "update-ref", "-d", f"refs/subs/{tree}", cwd=atom)
+    assert "sub-atom data" in run("git", "atom", "verify", "app", cwd=atom, status=6).stderr
+    run("git", "fetch", "-q", "origin", "refs/subs/*:refs/subs/*", cwd=atom)
+    run("git", "atom", "verify", "app", cwd=atom)
 
     write_atom(atom / "lib", "lib", "1.0.0", "changed\n")
     (atom / "app/atom.toml").write_text((atom / "app/atom.toml").read_text().replace('"1.0.0"', '"1.1.0"'))
     run("git", "atom", "lock", cwd=atom / "app")
     commit(run, atom)
     assert "ATOM-8016" in run("git", "atom", "publish", "app", cwd=atom, status=5).stderr
+
+
+POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 12345\n"
+
+
+def test_what_becomes_a_sub_atom_is_what_the_revision_holds(server: Path, atom: Path, run: Run) -> None:
+    (atom / "shared").mkdir()
+    (atom / "shared/data").write_text("data\n")
+    write_atom(atom / "app", "app", "1.0.0")
+    manifest = '[atom]\nid = "app"\nversion = "1.0.0"\ntype = "package"\n[srcs.data]\npath = "../shared"\n'
+    (atom / "app/atom.toml").write_text(manifest)
+    commit(run, atom)
+
+    def refused(code: str, status: int, word: str) -> None:
+        before = refs(run, atom)
+        told = run("git", "atom", "publish", "app", cwd=atom, status=status).stderr
+        assert code in told and word in told
+        assert refs(run, atom) == before
+
+    run("git", "atom", "lock", cwd=atom / "app")
+    (atom / "shared/data").write_text("other\n")
+    commit(run, atom)
+    refused("ATOM-8053", 5, "'shared'")
+    (atom / "shared/data").write_text("changed and not committed\n")
+    run("git", "atom", "lock", cwd=atom / "app")
+    run("git", "commit", "-qm", "lock", "app", cwd=atom)
+    refused("ATOM-8053", 5, "'shared'")
+    (atom / "shared/data").write_text(POINTER)
+    run("git", "atom", "lock", cwd=atom / "app")
+    commit(run, atom)
+    refused("ATOM-8054", 7, "'shared/data'")
+    (atom / "shared/data").write_text("data\n")
+    run("git", "atom", "lock", cwd=atom / "app")
+    commit(run, atom)
+    head = run("git", "rev-parse", "HEAD", cwd=atom).stdout.strip()
+    run("git", "update-index", "--add", "--cacheinfo", f"160000,{head},shared/sub", cwd=atom)
+    run("git", "commit", "-qm", "submodule", cwd=atom)
+    refused("ATOM-1004", 7, "'sub' is a submodule")
+    run("git", "rm", "-q", "--cached", "shared/sub", cwd=atom)
+    run("git", "commit", "-qm", "no submodule", cwd=atom)
+    (atom / "app/big").write_text(POINTER)
+    commit(run, atom)
+    refused("ATOM-8054", 7, "'app/big'")
+    (atom / "app/big").write_text(POINTER.replace("size", "length"))
+    commit(run, atom)
+    run("git", "atom", "publish", "app", cwd=atom)
+    # a directory that moved is the same atom still
+    run("git", "mv", "app", "moved", cwd=atom)
+    manifest = (atom / "moved/atom.toml").read_text().replace('"1.0.0"', '"1.1.0"')
+    (atom / "moved/atom.toml").write_text(manifest)
+    run("git", "atom", "lock", cwd=atom / "moved")
+    commit(run, atom)
+    run("git", "atom", "publish", "moved", cwd=atom)
+    assert run("git", "atom", "list", ".", "app", cwd=atom).stdout == "app 1.0.0\napp 1.1.0\n"
+    shutil.copytree(atom / "moved", atom / "twice")
+    commit(run, atom)
+    assert "ATOM-8008" in run("git", "atom", "publish", "--all", cwd=atom, status=7).stderr
+    manifest = (atom / "twice/atom.toml").read_text().replace('"1.1.0"', '"1.2.0"')
+    (atom / "twice/atom.toml").write_text(manifest)
+    run("git", "atom", "lock", cwd=atom / "twice")
+    commit(run, atom)
+    before = refs(run, atom)
+    assert "'twice' and 'moved'" in run("git", "atom", "publish", "twice", cwd=atom, status=7).stderr
+    assert refs(run, atom) == before
 
 
 @pytest.mark.parametrize("answer", ["y", "n"])

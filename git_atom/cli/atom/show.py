@@ -31,6 +31,7 @@ def run(ask: Ask) -> int:
         ("signer", sight.signer),
         *((("retracted", sight.retracted),) if sight.retracted else ()),
         *((("revoked", f"the signer's key: {sight.revoked}"),) if sight.revoked else ()),
+        *(("sub", f"{sub.name} {sub.object} {sub.tree}") for sub in sight.subs),
         *(("mirror", mirror) for mirror in sight.mirrors),
     ):
         ask.out.line(f"{key:<9} {value}")
@@ -62,6 +63,7 @@ def document(sight: Sight) -> dict[str, object]:
         "retracted": sight.retracted,
         "revoked": sight.revoked,
         "own": sight.own,
+        "subs": [sub._asdict() for sub in sight.subs],
         "mirrors": list(sight.mirrors),
         "atom-toml": text,
     }
