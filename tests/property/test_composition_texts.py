@@ -12,8 +12,8 @@ from git_atom.compose.merge import merge_attributes
 from git_atom.core import composition
 from git_atom.core.composition import EXACT, INTERFACE, LINK, PLAIN, TREE, Attribute, Composition, Entry
 from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Oid, of_bytes
-from git_atom.core.tree import Leaf, decode_listing, empty_dir, encode_listing
-from git_atom.errors import AtomError, ConflictError
+from git_atom.core.tree import Leaf, check_path, decode_listing, empty_dir, encode_listing
+from git_atom.errors import AtomError, ConflictError, MalformedError
 
 few = settings(max_examples=50, deadline=None)
 
@@ -21,6 +21,14 @@ names = st.sampled_from([b"a", b"b", b"lib", b"usr"])
 paths = st.lists(names, min_size=1, max_size=4).map(b"/".join)
 contents = st.sampled_from([b"", b"one", b"two"])
 modes = st.sampled_from([MODE_FILE, MODE_FILE, MODE_EXEC, MODE_LINK, MODE_TREE])
+
+
+def _fits_git(part: bytes) -> bool:
+    try:
+        check_path(part)
+    except MalformedError:
+        return False
+    return True
 
 
 def leaf(path: bytes, mode: int, content: bytes) -> Leaf:
@@ -44,7 +52,7 @@ texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12)
 digests = st.binary(max_size=2).map(of_bytes)
 raw_paths = st.binary(min_size=1, max_size=12).filter(lambda p: b"\0" not in p)
 good_paths = st.lists(
-    raw_paths.filter(lambda p: b"/" not in p and p not in (b".", b"..") and p.lower() != b".git"),
+    raw_paths.filter(lambda p: b"/" not in p and _fits_git(p)),
     min_size=1,
     max_size=3,
 ).map(lambda parts: composition.path_text(b"/".join(parts)))
