@@ -323,11 +323,13 @@ def _write(host: Host, own: OwnSet, fresh: Sequence[Source], dry_run: bool) -> l
     repo, log = own.repo, own.log.value
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     person = config.identity(repo)
-    releases = [_release(own, one, now, dry_run) for one in fresh]
+    releases = [_release(own, one, now) for one in fresh]
     if dry_run:
         return releases
     bench = Bench(repo, own.objects, own.digests, user_key(host, repo), person)
     _check_may_publish(own, bench.signer, releases)
+    for one, r in zip(fresh, releases, strict=True):
+        write_loose(repo, "commit", making.atom_commit(one.tree, r.id, r.origin, r.path, r.name, r.version))
     subs = [_sub(repo, own.objects, sub.object) for one in fresh for sub in (one.lock or Lock()).subs]
     tags = {(r.name, r.version): making.release_tag(r, bench) for r in releases}
     head = extend(bench, own, tags)
@@ -341,12 +343,12 @@ def _write(host: Host, own: OwnSet, fresh: Sequence[Source], dry_run: bool) -> l
     return releases
 
 
-def _release(own: OwnSet, one: Source, now: str, dry_run: bool) -> Release:
+def _release(own: OwnSet, one: Source, now: str) -> Release:
     log = own.log.value
     check_directory(one.path)
     identifier = making.identifier(log.charter, one.name)
     raw = making.atom_commit(one.tree, identifier, one.commit, one.path, one.name, one.version)
-    commit = oid_of("commit", raw, own.repo.object_format) if dry_run else write_loose(own.repo, "commit", raw)
+    commit = oid_of("commit", raw, own.repo.object_format)
     return Release(
         log.anchor, commit, identifier, one.manifest_digest, one.name, one.commit, one.path,
         logs.newest(own.objects, log.tree, one.name), now, one.digest, one.version,

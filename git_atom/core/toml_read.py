@@ -56,7 +56,10 @@ class Notes:
                 )
             )
         errors.sort(key=lambda pair: pair[0])
-        raise ManyErrors([error for _, error in errors[:MAX_ERRORS]])
+        told = [error for _, error in errors[:MAX_ERRORS]]
+        if len(errors) > MAX_ERRORS:
+            told[-1].note = f"{told[-1].note}\nand {len(errors) - MAX_ERRORS} more errors after this one".lstrip("\n")
+        raise ManyErrors(told)
 
 
 class Table:

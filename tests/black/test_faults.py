@@ -208,6 +208,33 @@ def test_at_any_moment(homes: dict[str, Home], tmp_path: Path) -> None:
     assert hit, "no moment was in time"
 
 
+def test_a_refusal_leaves_every_byte_as_it_was(homes: dict[str, Home], tmp_path: Path) -> None:
+    home = twin(homes["published"], tmp_path / "home")
+    home.run("git", "atom", "fetch", "./server.git::tiny", cwd=home.place)
+    (home.project / "tiny/tiny.c").write_text("int other;\n")
+    home.run("git", "commit", "-qam", "other content under the same version")
+    (home.project / "copy").mkdir()
+    (home.project / "copy/atom.toml").write_text(MANIFEST.replace("tiny", "Tiny"))
+    (home.project / "wrong").mkdir()
+    (home.project / "wrong/atom.toml").write_text(MANIFEST.replace("version", "verson"))
+    home.run("git", "add", ".")
+    home.run("git", "commit", "-qm", "a name that looks like another")
+    before = oracle.files(home.place, (".cache",))
+    for status, *words in (
+        (5, "publish", "tiny"), (5, "publish", "copy"), (7, "publish", "wrong"), (128, "publish", "absent"), (7, "publish", "--all"),
+        (128, "publish", "tiny", "--rev", "absent"), (5, "claim", "Tiny"), (7, "claim", "a b"), (7, "claim", "--", "-rf"),
+        (1, "retract", "tiny@=9.9.9", "--reason", "x"), (7, "retract", "tiny", "--reason", "a\nb"), (1, "retract", "other", "--reason", "x"),
+        (128, "charter", "threshold", "5"), (128, "charter", "add-owner", "absent.pub"), (1, "charter", "remove-owner", "../ann.pub"),
+        (128, "charter", "remove-owner", "../key.pub"), (7, "fetch", "ext::sh -c id::tiny"), (6, "fetch", "../absent::tiny"),
+        (1, "fetch", "../server.git::other"), (128, "get", "tiny", "tiny"), (7, "trust", "add", "x"), (128, "add", "a b"), (129, "nope"),
+    ):  # fmt: skip
+        done = home.run("git", "atom", *words, status=None)
+        assert oracle.files(home.place, (".cache",)) == before, words
+        assert (done.returncode, not done.stdout) == (status, True), (
+            f"{words}: {done.returncode} {done.stdout} {done.stderr}"
+        )
+
+
 def standing(home: Home) -> tuple[dict[str, str], str]:
     """What no unfinished command may change: files of the work tree, and refs that count for something."""
     return oracle.files(home.project, (".git",)), home.refs(home.project / ".git", "refs/heads", "refs/atoms-log")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from git_atom.core import lock as locks
-from git_atom.core import manifest, toml_place
+from git_atom.core import manifest, toml_place, uri
 from git_atom.core.digest import Digest, Oid, of_bytes
 from git_atom.core.lock import (
     Fetch,
@@ -52,6 +52,12 @@ sources = st.one_of(
     st.builds("git@{}:{}".format, hosts, paths),
     st.builds("..{}".format, paths),
     st.builds("+{}{}".format, ascii_names, paths),
+    st.builds("file://{}{}".format, st.sampled_from(["", "localhost"]), paths),
+    st.builds("{}://{}{}:{}{}".format, st.sampled_from(["https", "ssh"]), st.sampled_from(["", "me@", "me:pw@"]),
+              st.one_of(hosts, st.just("[::1]")), st.integers(1, 65535), paths),
+    st.builds("{}+{}{}{}".format, st.sampled_from(["", "git@", "ssh://", "https://me@"]), ascii_names,
+              st.sampled_from(["", ":o/r", "/x", ":2222/x"]), st.one_of(st.just(""), paths)),
+    st.builds("{}{}".format, st.sampled_from(["/srv", "~", ".", "~me", "a b"]), paths),
 )  # fmt: skip
 
 
@@ -106,6 +112,32 @@ def test_uri_is_a_fixpoint(source: str, name: str, wanted: str | None) -> None:
         return
     assert (parsed.source, parsed.name) == (source, name)
     assert Uri.parse(str(parsed)) == parsed
+
+
+@given(sources.filter(bool))
+def test_what_may_be_written_down_is_a_fixpoint(source: str) -> None:
+    try:
+        uri.check_source(source)
+        shown = uri.public(source)
+    except AtomError as error:
+        assert error.exit == 7
+        return
+    assert not uri.has_credentials(shown) and uri.public(shown) == shown and uri.check_source(shown) == shown
+    assert uri.kind(shown) == uri.kind(source) and "pw" not in uri.redact(source).split("@")[0]
+
+
+@given(sources.filter(bool), st.dictionaries(st.sampled_from(["a", "b", "c"]), sources, max_size=3))
+def test_expansion_ends_and_is_a_fixpoint(source: str, aliases: dict[str, str]) -> None:
+    before, plus, rest = source.partition("+")
+    name = rest.partition("/")[0].partition(":")[0]
+    source = f"{before}+{sorted(aliases)[0]}{rest[len(name) :]}" if plus and aliases else source
+    try:
+        whole = uri.expand(source, aliases.get)
+    except AtomError as error:
+        assert error.code in ("ATOM-1014", "ATOM-1015", "ATOM-1016")
+        return
+    assert uri.kind(whole) != "alias" and uri.expand(whole, aliases.get) == whole
+    assert uri.kind(source) == "alias" or whole == source
 
 
 @given(st.text(max_size=60))

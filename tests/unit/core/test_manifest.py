@@ -93,6 +93,12 @@ x = 4
     ]  # fmt: skip
 
 
+def test_errors_that_are_too_many_are_counted() -> None:
+    with pytest.raises(ManyErrors) as caught:
+        read(HEAD + "".join(f"[k{at}]\n" for at in range(60)))
+    assert len(caught.value.errors) == 50 and caught.value.errors[-1].note.endswith("and 10 more errors after this one")
+
+
 def test_unknown_key_suggests() -> None:
     with pytest.raises(ManyErrors) as caught:
         read(HEAD + '[biuld]\nrun = ["x"]\n')
