@@ -7,7 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
 from git_atom.app.sets import OwnSet, Shown, digests_of, own_set, shown, trust_add, verify_own
@@ -18,7 +18,7 @@ from git_atom.atom.objects import Bench, Draft
 from git_atom.atom.source import Source
 from git_atom.core import manifest as manifests
 from git_atom.core import refnames
-from git_atom.core.digest import Digest, Oid
+from git_atom.core.digest import MODE_TREE, Digest, Oid
 from git_atom.core.host import Host
 from git_atom.core.lock import Lock
 from git_atom.core.name import skeleton
@@ -27,14 +27,18 @@ from git_atom.core.version import Version
 from git_atom.errors import AtomError, CannotError, ConflictError, MalformedError, RefusedError
 from git_atom.git import config, refs, remote
 from git_atom.git import repo as repos
-from git_atom.git.objects import Objects, oid_of, write_loose
+from git_atom.git.objects import Objects, oid_of, one_pack, write_loose
 from git_atom.git.refs import Change
 from git_atom.git.repo import Repo
 from git_atom.trust import log as logs
 from git_atom.trust.keys import Signer, user_key
+from git_atom.trust.log import Log
 from git_atom.trust.publickey import parse
+from git_atom.trust.verified import Verified
 
 _TRIES = 8
+_LOT = 256  # atoms that are read together
+_FEW = 16  # atoms; the objects of more go into one pack
 
 
 class Founded(NamedTuple):
@@ -154,13 +158,13 @@ def publish(
             if target and not dry_run:
                 own = sync(host, own, target)
             try:
-                atoms = _publish(host, own, found, dry_run)
+                atoms, log = _publish(host, own, found, dry_run)
             except ConflictError as error:
                 if error.code != "ATOM-2010" or attempt == _TRIES - 1:
                     raise
                 continue
             done = Report(own.log.value.anchor, atoms, commit, dirty, push if not dry_run else "")
-            if not target or dry_run or push_set(host, own, target):
+            if not target or dry_run or push_set(host, own._replace(log=log), target):
                 return done
         time.sleep(0.05 * (attempt + 1) + secrets.randbelow(100) / 1000)
     raise ConflictError(
@@ -193,7 +197,15 @@ def read_sources(own: OwnSet, commit: Oid, paths: Sequence[str], everything: boo
             f"revision {commit[:12]} holds no atom.toml",
             hint="git atom new <dir>, then git add and git commit",
         )
-    found = [sources.read(own.objects, commit, root, path) for path in chosen]
+    found: list[Source] = []
+    for at in range(0, len(chosen), _LOT):
+        lot = chosen[at : at + _LOT]
+        places = own.objects.at_all(
+            root, [b"" if path == "." else path.encode(errors="surrogateescape") for path in lot]
+        )
+        own.objects.warm([(None, place[1]) for place in places if place is not None and place[0] == MODE_TREE])
+        found += [sources.read(own.objects, commit, root, path) for path in lot]
+        own.objects.cool()
     seen: dict[str, Source] = {}
     for one in found:
         if (other := seen.setdefault(skeleton(one.name), one)) is not one:
@@ -243,13 +255,16 @@ def changed(objects: Objects, since: Oid, commit: Oid, below: Sequence[str]) -> 
     return found
 
 
-def _publish(host: Host, own: OwnSet, found: Sequence[Source], dry_run: bool) -> tuple[Published, ...]:
-    """Publish into the own repository; every check comes before the first object is written."""
-    log = own.log.value
+def _publish(
+    host: Host, own: OwnSet, found: Sequence[Source], dry_run: bool
+) -> tuple[tuple[Published, ...], Verified[Log]]:
+    """Publish into the own repository, and the log after it; every check comes before the first object is written."""
+    log, after = own.log.value, own.log
     done: dict[str, Published] = {}
     fresh: list[Source] = []
     repair: list[Change] = []
     present = refs.several(own.repo, [refnames.atom_ref(one.name, one.version) for one in found])
+    logs.ahead(own.objects, log.tree, [(one.name, one.version) for one in found])
     for one in found:
         held = logs.release(own.objects, own.log, one.name, one.version)
         if held is None:
@@ -269,10 +284,10 @@ def _publish(host: Host, own: OwnSet, found: Sequence[Source], dry_run: bool) ->
     if repair:
         refs.update(own.repo, repair, "git atom publish: repaired from the log")
     if fresh:
-        releases = _write(host, own, fresh, dry_run)
+        releases, after = _write(host, own, fresh, dry_run)
         done |= {r.name: _row("published", r, refnames.atom_ref(r.name, r.version)) for r in releases}
     own.digests.remember(log.tree)
-    return tuple(done[one.name] for one in found)
+    return tuple(done[one.name] for one in found), after
 
 
 def _row(how: str, release: Release, ref: str) -> Published:
@@ -319,13 +334,26 @@ def _check_lock(own: OwnSet, one: Source, fresh: Sequence[Source]) -> None:
             )
 
 
-def _write(host: Host, own: OwnSet, fresh: Sequence[Source], dry_run: bool) -> list[Release]:
-    repo, log = own.repo, own.log.value
+def _write(host: Host, own: OwnSet, fresh: Sequence[Source], dry_run: bool) -> tuple[list[Release], Verified[Log]]:
+    repo = own.repo
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     person = config.identity(repo)
-    releases = [_release(own, one, now) for one in fresh]
     if dry_run:
-        return releases
+        return [_release(own, one, now, before) for one, before in _with_newest(own, fresh)], own.log
+    with one_pack(repo) if len(fresh) > _FEW else nullcontext():
+        return _written_releases(host, own, fresh, now, person)
+
+
+def _with_newest(own: OwnSet, fresh: Sequence[Source]) -> list[tuple[Source, str | None]]:
+    newest = logs.newest(own.objects, own.log.value.head, own.log.value.tree, [one.name for one in fresh])
+    return [(one, newest[one.name]) for one in fresh]
+
+
+def _written_releases(
+    host: Host, own: OwnSet, fresh: Sequence[Source], now: str, person: str
+) -> tuple[list[Release], Verified[Log]]:
+    repo, log = own.repo, own.log.value
+    releases = [_release(own, one, now, before) for one, before in _with_newest(own, fresh)]
     bench = Bench(repo, own.objects, own.digests, user_key(host, repo), person)
     _check_may_publish(own, bench.signer, releases)
     for one, r in zip(fresh, releases, strict=True):
@@ -340,10 +368,10 @@ def _write(host: Host, own: OwnSet, fresh: Sequence[Source], dry_run: bool) -> l
     refs.update(repo, list({c.ref: c for c in subs if c.old != c.new}.values()) + changes, "git atom publish")
     refs.update(repo, [Change(refnames.LOG, verified.value.head, log.head)], "git atom publish")
     own.digests.remember(verified.value.tree)
-    return releases
+    return releases, verified
 
 
-def _release(own: OwnSet, one: Source, now: str) -> Release:
+def _release(own: OwnSet, one: Source, now: str, previous: str | None) -> Release:
     log = own.log.value
     check_directory(one.path)
     identifier = making.identifier(log.charter, one.name)
@@ -351,7 +379,7 @@ def _release(own: OwnSet, one: Source, now: str) -> Release:
     commit = oid_of("commit", raw, own.repo.object_format)
     return Release(
         log.anchor, commit, identifier, one.manifest_digest, one.name, one.commit, one.path,
-        logs.newest(own.objects, log.tree, one.name), now, one.digest, one.version,
+        previous, now, one.digest, one.version,
     )  # fmt: skip
 
 
@@ -359,6 +387,7 @@ def _check_may_publish(own: OwnSet, signer: Signer, releases: Sequence[Release])
     """Say by name what the user's key may not do, before anything is written."""
     log = own.log.value
     owners = {parse(line) for line in log.charter.owners}
+    unclaimed = []
     for release in releases:
         claim = logs.claim_of(own.objects, log, release.name)
         named = owners if claim is None else {parse(line) for line in claim.keys}
@@ -373,22 +402,24 @@ def _check_may_publish(own: OwnSet, signer: Signer, releases: Sequence[Release])
                 hint="sign with an allowed key (user.signingKey), or ask an owner of the set",
             )
         if claim is None:
-            _check_unclaimed(own, release.name)
+            unclaimed.append(release.name)
+    _check_unclaimed(own, unclaimed)
 
 
-def _check_unclaimed(own: OwnSet, name: str) -> None:
-    """A name that this publication would claim on the way: only by one owner's word, and only when it looks like no other."""
+def _check_unclaimed(own: OwnSet, names: Sequence[str]) -> None:
+    """Names that this publication would claim on the way: only by one owner's word, and only when they look like no other."""
     log = own.log.value
-    if log.charter.threshold > 1:
+    if names and log.charter.threshold > 1:
         raise RefusedError(
             "ATOM-8026",
-            f"'{name}' is not claimed in this set",
+            f"'{names[0]}' is not claimed in this set",
             note=f"a claim needs the signatures of {log.charter.threshold} owners",
-            hint=f"git atom claim {name}",
+            hint=f"git atom claim {names[0]}",
         )
-    looks = {skeleton(other): other for other in logs.names(own.objects, log.tree)}
-    if (other := looks.get(skeleton(name), name)) != name:
-        raise look_alike(name, other)
+    looks = {skeleton(other): other for other in logs.names(own.objects, log.tree)} if names else {}
+    for name in names:
+        if (other := looks.get(skeleton(name), name)) != name:
+            raise look_alike(name, other)
 
 
 def look_alike(name: str, other: str) -> ConflictError:

@@ -29,7 +29,10 @@ from git_atom.trust import log as logs
 from git_atom.trust import sshsig
 from git_atom.trust.log import Log
 from git_atom.trust.objects import split_tag
+from git_atom.trust.publickey import PublicKey
 from git_atom.trust.verified import Verified
+
+_LOT = 256  # versions whose objects are read together
 
 
 class Here(NamedTuple):
@@ -226,12 +229,30 @@ def _verify_set(
     wanted = only or {
         (name, str(version)) for name in logs.names(objects, tree) for version in versions_here(objects, here, name)
     }
-    for name, version in sorted(wanted, key=lambda pair: (pair[0], Version.parse(pair[1]))):
-        try:
-            done.append(_verify_one(host, objects, here, log, (name, version), now, source))
-        except AtomError as error:
-            error.where = error.where or f"{name} {version}"
-            problems.append(error)
+    ordered = sorted(wanted, key=lambda pair: (pair[0], Version.parse(pair[1])))
+    for at in range(0, len(ordered), _LOT):
+        lot = ordered[at : at + _LOT]
+        _ahead(objects, log.value, lot)
+        ever = {name: logs.holders(objects, tree, name) for name in {name for name, _ in lot}}
+        for which in lot:
+            try:
+                done.append(_verify_one(host, objects, here, log, which, ever[which[0]], now, source))
+            except AtomError as error:
+                error.where = error.where or " ".join(which)
+                problems.append(error)
+        objects.cool()
+
+
+def _ahead(objects: Objects, log: Log, lot: Sequence[tuple[str, str]]) -> None:
+    """Have what checking these versions reads kept in few questions; nothing is judged, and what cannot be had so is left to the check."""
+    commits = logs.ahead(objects, log.tree, lot)
+    objects.keep(commits)
+    heads = [found[2][5:].split(b"\n", 1)[0] for found in objects.many(commits) if found is not None]
+    trees: list[tuple[Oid | None, Oid]] = [(None, Oid(head.decode())) for head in heads if head.isalnum()]
+    try:
+        objects.warm(trees)
+    except MalformedError:
+        pass  # the check says of which version
 
 
 def _verify_one(
@@ -240,11 +261,12 @@ def _verify_one(
     here: Here,
     log: Verified[Log],
     which: tuple[str, str],
+    ever: frozenset[PublicKey],
     present: dict[str, Oid],
     source: bool,
 ) -> Checked:
     name, version = which
-    held = logs.release(objects, log, name, version)
+    held = logs.release(objects, log, name, version, ever)
     if held is None:
         raise NegativeError("ATOM-8010", f"the log has no '{name} {version}'", hint="git atom list")
     release, tag = held[0].value, held[1]

@@ -203,7 +203,8 @@ def _carried(bench: Bench, own: OwnSet, theirs: Verified[Log], draft: Draft, nam
         if there[0].value.tree != release.tree:
             raise conflict(name, version, there[0].value.tree, release.tree)
         return None
-    previous = logs.newest(own.objects, draft.tree or theirs.value.tree, name)
+    base = theirs.value
+    previous = logs.newest(own.objects, draft.head or base.head, draft.tree or base.tree, [name])[name]
     return held[1] if previous == release.previous else making.release_tag(release._replace(previous=previous), bench)
 
 
@@ -222,9 +223,7 @@ def push_set(host: Host, own: OwnSet, url: str) -> bool:
     updates = _to_push(own, log.value, theirs)
     if theirs != log.value.head and not remote.push(repo, url, updates):
         return False
-    with remote.Incoming(repo) as incoming:
-        wanted = {u.ref: f"refs/incoming/{i}/ref" for i, u in enumerate(updates)}
-        now = incoming.fetch(url, wanted)
+    now = remote.present(repo, url, [u.ref for u in updates])
     lost = [u.ref for u in updates if now.get(u.ref) != u.new]
     if lost and not (now.get(refnames.LOG) and lost == [refnames.LOG]):
         raise UnavailableError(
@@ -243,6 +242,10 @@ def _to_push(own: OwnSet, log: Log, theirs: Oid | None) -> list[Update]:
     there = objects.commit_tree(theirs) if theirs else None
     files = logs.added(objects, there, log.tree)[0]
     releases = [read_tag(split_tag(f.data)[0]) for f in files if f.path.split("/")[3:4] == ["versions"]]
+    commits = [release.commit for release in releases]
+    objects.keep(commits)
+    heads = [found[2][5:].split(b"\n", 1)[0].decode() for found in objects.many(commits) if found]
+    objects.load(Oid(head) for head in heads)
     here = [release for release in releases if objects.get(release.commit) is not None]
     wanted = [refnames.atom_ref(release.name, release.version) for release in here]
     wanted += [refnames.sub_ref(sub) for release in here for sub in _subs(objects, release.commit)]

@@ -25,12 +25,14 @@ def _check(value: Json, depth: int = 0) -> None:
             raise MalformedError("ATOM-1003", f"integer {value} is out of range", note="integers stay below 2^53")
     elif isinstance(value, list | tuple):
         for item in value:
-            _check(item, depth + 1)
+            if type(item) is not str:
+                _check(item, depth + 1)
     elif isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str) or not key.isascii():
                 raise MalformedError("ATOM-1003", "a key of signed data is not ASCII text")
-            _check(item, depth + 1)
+            if type(item) is not str:
+                _check(item, depth + 1)
     else:
         raise MalformedError("ATOM-1003", f"signed data cannot hold a {type(value).__name__}")
 
@@ -39,7 +41,7 @@ def encode(value: Json) -> bytes:
     """Canonical bytes of a JSON value; raises MalformedError (ATOM-1003) for what the restricted form cannot hold."""
     _check(value)
     try:
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+        return _WRITER.encode(value).encode()
     except UnicodeEncodeError as error:
         raise MalformedError("ATOM-1003", "signed data holds a lone surrogate") from error
 
@@ -51,12 +53,17 @@ def _pairs(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     return out
 
 
+# made once: json.loads and json.dumps make one of their own for every call with other than the usual settings
+_WRITER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_READER = json.JSONDecoder(object_pairs_hook=_pairs)
+
+
 def decode(data: bytes) -> Json:
     """Parse canonical bytes and nothing else: re-encoding must give the same bytes. Raises MalformedError (ATOM-1003)."""
     if len(data) > MAX_BYTES:
         raise MalformedError("ATOM-1003", "signed data is too large", note=f"{len(data)} bytes, at most {MAX_BYTES}")
     try:
-        value = json.loads(data.decode(), object_pairs_hook=_pairs)
+        value = _READER.decode(data.decode())
     except (ValueError, RecursionError) as error:
         raise MalformedError("ATOM-1003", "signed data is not JSON") from error
     if encode(value) != data:

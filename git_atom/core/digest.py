@@ -7,7 +7,9 @@ names its algorithm. They are different types; passing one for the other is a ty
 from __future__ import annotations
 
 import re
+from base64 import b32hexencode
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from blake3 import blake3
@@ -16,7 +18,6 @@ from git_atom.errors import MalformedError
 
 _DIGEST = re.compile(r"blake3:[0-9a-f]{64}")
 _OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_BASE32HEX = "0123456789abcdefghijklmnopqrstuv"
 
 MODE_FILE, MODE_EXEC, MODE_LINK, MODE_TREE = 0o100644, 0o100755, 0o120000, 0o040000
 
@@ -112,13 +113,18 @@ def sort_key(mode: int, name: bytes) -> bytes:
 
 def of_tree(entries: Iterable[TreeEntry]) -> Digest:
     """Digest of one directory: git's tree encoding with BLAKE3 for SHA-1 and no object header (design section 3)."""
-    ordered = sorted(entries, key=lambda e: sort_key(e.mode, e.name))
-    return of_bytes(b"".join(b"%o %s\0%s" % (e.mode, e.name, e.digest.raw) for e in ordered))
+    return of_ordered(sorted(entries, key=lambda e: sort_key(e[0], e[1])))
 
 
+def of_ordered(entries: Iterable[tuple[int, bytes, Digest]]) -> Digest:
+    """As `of_tree`, of entries that are in git's order already."""
+    return of_bytes(
+        b"".join([b"%o %s\0%s" % (mode, name, bytes.fromhex(digest[7:])) for mode, name, digest in entries])
+    )
+
+
+@lru_cache(1024)
 def atom_id(root: Oid, name: str) -> str:
     """Atom id for people and indexes: keyed BLAKE3 of the name under the set's root commit, base32hex, unpadded (design section 3)."""
     key = blake3(bytes.fromhex(root), derive_key_context="AtomId").digest()
-    raw = blake3(name.encode(), key=key).digest()
-    bits = int.from_bytes(raw, "big") << 4  # 256 bits padded to 52 groups of five
-    return "".join(_BASE32HEX[(bits >> shift) & 31] for shift in range(255, -1, -5))
+    return b32hexencode(blake3(name.encode(), key=key).digest()).decode().rstrip("=").lower()

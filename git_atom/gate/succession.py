@@ -7,9 +7,11 @@ who may do what counts from the next push on; nobody is shut out, since a push o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from git_atom.core.digest import Oid
 from git_atom.core.refnames import LOG
-from git_atom.core.statements import Entry, name_folder
+from git_atom.core.statements import Claim, Entry, name_folder
 from git_atom.errors import RefusedError
 from git_atom.git.capped import Capped
 from git_atom.git.objects import Objects
@@ -34,6 +36,7 @@ def check_old_state(objects: Objects, before: Log, after: Log) -> None:
             continue  # signed under the charter before it, or only taking something away
         names = {item[0] for item in entry.items}
         who = sshsig.parse(split_commit(raw)[1]).key
+        policy.ready(names)
         if not policy.may_enter(who, names):
             raise _refused(entry, raw, f"key {who.fingerprint} might not write it before this push")
         if entry.kind == "publish":
@@ -44,9 +47,12 @@ def check_old_state(objects: Objects, before: Log, after: Log) -> None:
 
 
 def _check_signers(objects: Objects, policy: _Policy, after: Log, entry: Entry, raw: bytes) -> None:
-    for name, version in entry.items:
-        found = objects.at(after.tree, f"{name_folder(name)}/versions/{version}".encode())
-        signer = sshsig.parse(split_tag(objects.read(found[1])[2])[1] if found else b"").key
+    paths = [f"{name_folder(name)}/versions/{version}".encode() for name, version in entry.items]
+    places = objects.at_all(after.tree, paths)
+    tags = objects.many([place[1] for place in places if place is not None])
+    for (name, _), place in zip(entry.items, places, strict=True):
+        tag = next(tags) if place is not None else None
+        signer = sshsig.parse(split_tag(tag[2])[1] if tag else b"").key
         if signer not in policy.publishers(name):
             raise _refused(entry, raw, f"key {signer.fingerprint} might not publish '{name}' before this push")
 
@@ -63,8 +69,8 @@ def warm(objects: Capped, before: Log | None, head: Oid) -> None:
         trees.append(Oid(lines[0][5:].decode(errors="replace")))
         at = _parent(found[2])
     last = before.tree if before is not None and before.head == at else None
-    for new, old in zip(trees, [*trees[1:], last], strict=False):  # nothing of what was accepted before is looked at
-        objects.warm(old, new)
+    # nothing of what was accepted before is looked at
+    objects.warm(list(zip([*trees[1:], last], trees, strict=True)))
 
 
 class _Policy:
@@ -75,6 +81,15 @@ class _Policy:
         self._log = log
         self._owners = frozenset(parse(line) for line in log.charter.owners)
         self._claims: dict[str, frozenset[PublicKey]] = {}
+
+    def ready(self, names: Iterable[str]) -> None:
+        """Have the keys of these names read in few questions."""
+        asked = [name for name in names if name not in self._claims]
+        found = logs.statements_in(self._objects, self._log.tree, asked)
+        for name, blob in zip(found, self._objects.many(list(found.values())), strict=True):
+            if blob is not None:
+                self._claims[name] = frozenset(parse(line) for line in Claim.decode(blob[2]).keys)
+        self._claims |= {name: self._owners for name in asked if name not in found}
 
     def publishers(self, name: str) -> frozenset[PublicKey]:
         """Keys that might publish a name: those of its claim, or the owners while it has none."""

@@ -6,7 +6,9 @@ cache (`git/memory.py`).
 
 from __future__ import annotations
 
-from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Digest, TreeEntry, of_bytes, of_tree
+from collections.abc import Sequence
+
+from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Digest, Oid, of_bytes, of_ordered
 from git_atom.errors import MalformedError
 from git_atom.git.memory import Memory
 from git_atom.git.objects import MAX_DEPTH, Objects
@@ -24,14 +26,43 @@ class TreeDigests:
 
     def of(self, tree: str, depth: int = 0) -> Digest:
         """Tree digest of a git tree. Raises MalformedError ATOM-1004 for submodules and odd modes, ATOM-2015 for depth."""
-        found = self._known.get(tree) or (self._memory.get(tree) if self._memory else None)
+        found = self._found(tree)
         if found is None:
+            if depth == 0:
+                self._ahead(tree)
             if depth > MAX_DEPTH:
                 raise MalformedError("ATOM-2015", f"tree '{tree}' is nested more than {MAX_DEPTH} levels deep")
             found = self._digest(tree, depth)
             self._fresh.add(tree)
         self._known[tree] = found
         return found
+
+    def _ahead(self, tree: str) -> None:
+        """Read what is below a tree and not known yet level by level, in few questions, before it is digested from below."""
+        level = [Oid(tree)]
+        for _ in range(MAX_DEPTH):
+            self._objects.load(level)
+            entries = [entry for oid in level for entry in self._objects.tree(oid)]
+            self._take([oid for mode, _, oid in entries if mode in (MODE_FILE, MODE_EXEC, MODE_LINK)])
+            level = [
+                oid
+                for mode, _, oid in entries
+                if mode == MODE_TREE and oid not in self._known and self._found(oid) is None
+            ]
+            level = list(dict.fromkeys(level))
+            if not level:
+                return
+
+    def _found(self, tree: str) -> Digest | None:
+        return self._known.get(tree) or (self._memory.get(tree) if self._memory else None)
+
+    def _take(self, blobs: Sequence[Oid]) -> None:
+        """Digest files. Raises MalformedError ATOM-1004 for what is none."""
+        new = [oid for oid in dict.fromkeys(blobs) if oid not in self._blobs]
+        for oid, found in zip(new, self._objects.many(new), strict=True):
+            if found is None or found[1] != "blob":
+                raise MalformedError("ATOM-1004", f"object '{oid}' is not a file")
+            self._blobs[oid] = of_bytes(found[2])
 
     def _digest(self, tree: str, depth: int) -> Digest:
         entries = self._objects.tree(tree)
@@ -40,13 +71,9 @@ class TreeDigests:
                 raise MalformedError(
                     "ATOM-1004", f"path '{name.decode(errors='backslashreplace')}' is not a plain file"
                 )
-        new = [oid for mode, _, oid in entries if mode != MODE_TREE and oid not in self._blobs]
-        for oid, found in zip(new, self._objects.many(new), strict=True):
-            if found is None or found[1] != "blob":
-                raise MalformedError("ATOM-1004", f"object '{oid}' is not a file")
-            self._blobs[oid] = of_bytes(found[2])
-        return of_tree(
-            TreeEntry(mode, name, self.of(oid, depth + 1) if mode == MODE_TREE else self._blobs[oid])
+        self._take([oid for mode, _, oid in entries if mode != MODE_TREE])
+        return of_ordered(
+            (mode, name, self._known.get(oid) or self.of(oid, depth + 1) if mode == MODE_TREE else self._blobs[oid])
             for mode, name, oid in entries
         )
 

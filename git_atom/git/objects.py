@@ -10,7 +10,9 @@ import hashlib
 import os
 import re
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, cast
 
 from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Oid, of_bytes, sort_key
@@ -22,12 +24,18 @@ from git_atom.git.repo import Repo
 if TYPE_CHECKING:
     import subprocess
 
+    from git_atom.git.pack import PackWriter
+
 MODE_SUBMODULE = 0o160000
 MAX_LEAVES = 2_000_000
 MAX_DEPTH = 1024
 _WINDOW = 256  # requests sent before answers are read: far below what a pipe holds
-_TREE_ENTRY = re.compile(rb"([0-7]{5,6}) ([^\0]+)\0", re.DOTALL)
+_TREE_ENTRIES = {n: re.compile(rb"([0-7]{5,6}) ([^\0]+)\0(.{%d})" % n, re.DOTALL) for n in (20, 32)}
 _MAX_HELD = 500_000  # entries of trees kept in memory
+MAX_FILES = 1_000_000  # that trees warmed together bring
+MAX_LEVELS = 64
+KEPT = 96 << 20  # bytes of kept objects
+_WIDE = 16  # entries of a tree from which on searching by halves is quicker
 _SEEK = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 Entry = tuple[int, bytes, Oid]
@@ -35,7 +43,9 @@ Entry = tuple[int, bytes, Oid]
 
 def oid_of(kind: str, data: bytes, fmt: str = "sha1") -> Oid:
     """The object id of bytes taken as an object of this kind (blob, tree, commit, tag) in a repository of this format."""
-    hasher = hashlib.new(fmt, b"%s %d\0" % (kind.encode(), len(data)), usedforsecurity=False)
+    hasher = (hashlib.sha1 if fmt == "sha1" else hashlib.sha256)(
+        b"%s %d\0" % (kind.encode(), len(data)), usedforsecurity=False
+    )
     hasher.update(data)
     return Oid(hasher.hexdigest())
 
@@ -49,16 +59,12 @@ def encode_tree(entries: Iterable[Entry]) -> bytes:
 def decode_tree(data: bytes, oid: str) -> list[Entry]:
     """The entries of a tree object in stored order; raises MalformedError ATOM-2009 when the bytes are not a tree in git's order."""
     width = len(oid) // 2
-    out: list[Entry] = []
-    at = 0
-    while at < len(data):
-        match = _TREE_ENTRY.match(data, at)
-        if match is None or match.end() + width > len(data):
-            raise MalformedError("ATOM-2009", f"tree '{oid}' is damaged")
-        at = match.end() + width
-        out.append((int(match[1], 8), match[2], Oid(data[match.end() : at].hex())))
-    keys = [sort_key(mode, name) for mode, name, _ in out]
-    if any(a >= b for a, b in zip(keys, keys[1:], strict=False)) or len({e[1] for e in out}) != len(out):
+    rows = _TREE_ENTRIES[width].findall(data)
+    if sum([len(mode) + len(name) for mode, name, _ in rows]) + len(rows) * (width + 2) != len(data):
+        raise MalformedError("ATOM-2009", f"tree '{oid}' is damaged")
+    out = [(int(mode, 8), name, Oid(raw.hex())) for mode, name, raw in rows]
+    keys = [name + b"/" if mode == MODE_TREE else name for mode, name, _ in out]  # as sort_key, which would take longer
+    if keys != sorted(keys) or len({name for _, name, _ in out}) != len(out):
         raise MalformedError("ATOM-2009", f"tree '{oid}' is not in git's order or repeats a name")
     return out
 
@@ -74,6 +80,8 @@ class Objects:
         self._process: subprocess.Popen[bytes] | None = None
         self._trees: dict[str, list[Entry]] = {}
         self._held = 0
+        self._kept: dict[str, tuple[Oid, str, bytes]] = {}
+        self._room = KEPT
 
     def __enter__(self) -> Objects:
         return self
@@ -89,6 +97,17 @@ class Objects:
                     stream.close()
             self._process.wait()
             self._process = None
+
+    def load(self, oids: Iterable[Oid]) -> None:
+        """Read trees in few questions for those who will ask for them one by one; what is no tree is left to those who ask."""
+        self._rows(oids)
+
+    def _hold(self, oid: str, entries: list[Entry]) -> list[Entry]:
+        self._trees[oid] = entries
+        self._held += len(entries)
+        if self._held > _MAX_HELD:
+            self._trees, self._held = {oid: entries}, len(entries)
+        return entries
 
     def _pipe(self) -> tuple[IO[bytes], IO[bytes]]:
         if self._process is None:
@@ -111,9 +130,9 @@ class Objects:
 
         Raises MalformedError ATOM-2009 when the stored bytes do not have that id or cannot be unpacked.
         """
-        for found in self.many([name]):
-            return found
-        return None
+        if (kept := self._kept.get(name)) is not None:
+            return kept
+        return next(self.many([name]))
 
     def read(self, name: str) -> tuple[Oid, str, bytes]:
         """As `get`, but a missing object raises CannotError ATOM-2008."""
@@ -124,10 +143,27 @@ class Objects:
 
     def many(self, names: Sequence[str]) -> Iterator[tuple[Oid, str, bytes] | None]:
         """As `get` for several names, in order, with the questions sent ahead of the answers."""
+        gathered = _GATHERED.get(self.repo.objects)
+        if not self._kept and gathered is None:
+            yield from self._ask(names)
+            return
+        known = {name: found for name in names if (found := self._here(name, gathered)) is not None}
+        rest = self._ask([name for name in names if name not in known])
+        for name in names:
+            yield known[name] if name in known else next(rest)
+
+    def _here(self, name: str, gathered: _Gathered | None) -> tuple[Oid, str, bytes] | None:
+        """An object that needs no question: kept by `keep`, or written by this process and not yet where git finds it."""
+        if (found := self._kept.get(name)) is not None:
+            return found
+        held = gathered.held.get(name) if gathered is not None else None
+        return None if held is None else (Oid(name), *held)
+
+    def _ask(self, names: Sequence[str]) -> Iterator[tuple[Oid, str, bytes] | None]:
         if any("\n" in name for name in names):
             raise CannotError("ATOM-2016", "a revision cannot hold a newline")
-        write, read = self._pipe()
         for at in range(0, len(names), _WINDOW):
+            write, read = self._pipe()
             window = names[at : at + _WINDOW]
             self._admit(window, write, read)
             try:
@@ -143,6 +179,62 @@ class Objects:
             finally:
                 if done < len(window):  # the caller stopped early: unread answers would be taken for later ones
                     self.close()
+
+    def keep(self, names: Iterable[str]) -> None:
+        """Read objects in few questions and keep them for those who will ask one by one, as long as there is room; `cool` lets go of them.
+
+        What is not there is left to those who ask.
+        """
+        for found in self._ask([name for name in dict.fromkeys(names) if name not in self._kept]):
+            if found is not None and self._room > len(found[2]):
+                self._kept[found[0]] = found
+                self._room -= len(found[2]) + 200
+
+    def cool(self) -> None:
+        """Let go of what `keep` and `warm` kept."""
+        self._kept, self._room = {}, KEPT
+
+    def warm(self, pairs: Sequence[tuple[Oid | None, Oid]]) -> None:
+        """Keep what of each pair the second tree has and the first has not, read level by level, all pairs at once.
+
+        Raises MalformedError ATOM-2015 when that is more than can be looked at one by one: a few trees can stand for billions of files.
+        What is not there or not sound is left to those who ask; so is what takes more memory than is meant for this.
+        """
+        level: dict[tuple[Oid | None, Oid], int] = dict.fromkeys(pairs, 1)
+        files = 0
+        for _ in range(MAX_LEVELS):
+            rows = self._rows(oid for pair in level for oid in pair if oid is not None)
+            below: dict[tuple[Oid | None, Oid], int] = {}
+            blobs: list[Oid] = []
+            for (was, now), times in level.items():
+                old = set(rows.get(was, ())) if was else set()
+                fresh = [row for row in rows.get(now, ()) if row not in old] if old else rows.get(now, [])
+                before = {name: oid for _, name, oid in old} if any(row[0] == MODE_TREE for row in fresh) else {}
+                files += times * len(fresh)
+                if files > MAX_FILES:
+                    raise MalformedError(
+                        "ATOM-2015", f"tree '{now}' brings more than {MAX_FILES} files and directories"
+                    )
+                for mode, name, oid in fresh:
+                    if mode == MODE_TREE:
+                        below[before.get(name), oid] = below.get((before.get(name), oid), 0) + times
+                    else:
+                        blobs.append(oid)
+            self.keep(blobs)
+            level = below
+            if not level:
+                return
+        raise MalformedError("ATOM-2015", f"tree '{pairs[0][1]}' is nested more than {MAX_LEVELS} levels deep")
+
+    def _rows(self, oids: Iterable[Oid]) -> dict[str, list[Entry]]:
+        """The entries of those of these that are trees."""
+        wanted = list(dict.fromkeys(oids))
+        out: dict[str, list[Entry]] = {oid: self._trees[oid] for oid in wanted if oid in self._trees}
+        asked = [oid for oid in wanted if oid not in out]
+        for oid, found in zip(asked, self.many(asked), strict=True):
+            if found is not None and found[1] == "tree":
+                out[oid] = self._hold(oid, decode_tree(found[2], found[0]))
+        return out
 
     def _admit(self, window: Sequence[str], write: IO[bytes], read: IO[bytes]) -> None:
         """Called before these objects are asked for."""
@@ -177,21 +269,25 @@ class Objects:
             hint="git fsck, then fetch it again",
         )
 
+    def ancestors(self, commit: Oid, until: Oid | None) -> list[Oid]:
+        """A commit and its first parents down to its root or to `until` (left out), as git tells them; empty where git cannot tell."""
+        argv = ["git", "-c", "core.commitGraph=false", "rev-list", "--first-parent", commit]
+        done = proc.run([*argv, *([f"^{until}"] if until else []), "--"], env=self.repo.env)
+        return [Oid(line) for line in done.out.decode().split()] if done.status == 0 else []
+
     def commit_tree(self, name: str) -> Oid:
         """The tree of the commit that a revision or id (tags are followed) names; raises ATOM-2008 when there is none."""
         return Oid(self.read(name + "^{tree}")[0])
 
     def tree(self, oid: str) -> list[Entry]:
         """Entries (mode, name, oid) of one directory; raises MalformedError ATOM-2009 when it is not a sound tree."""
-        if oid not in self._trees:
+        entries = self._trees.get(oid)
+        if entries is None:
             found, kind, data = self.read(oid)
             if kind != "tree":
                 raise MalformedError("ATOM-2009", f"object '{oid}' is a {kind}, not a tree")
-            self._held += len(self._trees.setdefault(oid, decode_tree(data, found)))
-            if self._held > _MAX_HELD:
-                self._trees = {oid: self._trees[oid]}
-                self._held = len(self._trees[oid])
-        return self._trees[oid]
+            entries = self._hold(oid, decode_tree(data, found))
+        return entries
 
     def _measure(self, oid: str, seen: dict[str, int], depth: int = 0) -> int:
         """Number of leaves below a tree, each distinct tree looked at once: a small pack can stand for billions of files."""
@@ -207,8 +303,19 @@ class Objects:
 
     def walk(self, tree_oid: str) -> Iterator[tuple[bytes, int, Oid]]:
         """Path, mode and oid of every file, link, submodule and empty directory below a tree. Raises ATOM-2015 over the limits."""
+        self._ahead(Oid(tree_oid))
         self._measure(tree_oid, {})
         yield from self._walk(tree_oid, b"")
+
+    def _ahead(self, tree_oid: Oid) -> None:
+        """Read a tree and those below it level by level; how much that may be is `_measure`'s question."""
+        level, entries = [tree_oid], 0
+        for _ in range(MAX_DEPTH):
+            rows = self._rows(level)
+            entries += sum(map(len, rows.values()))
+            level = [child for row in rows.values() for mode, _, child in row if mode == MODE_TREE]
+            if not level or entries > _MAX_HELD:
+                return
 
     def _walk(self, oid: str, prefix: bytes) -> Iterator[tuple[bytes, int, Oid]]:
         for mode, name, child in self.tree(oid):
@@ -252,15 +359,40 @@ class Objects:
         """Mode and oid of what lies at a path below a tree, or None."""
         mode, here = MODE_TREE, Oid(tree_oid)
         for part in path.split(b"/") if path else ():
-            if mode != MODE_TREE:
+            entry = self._entry(here, part) if mode == MODE_TREE else None
+            if entry is None:
                 return None
-            for entry in self.tree(here):
-                if entry[1] == part:
-                    mode, here = entry[0], entry[2]
-                    break
-            else:
-                return None
+            mode, _, here = entry
         return mode, here
+
+    def at_all(self, tree_oid: str, paths: Sequence[bytes]) -> list[tuple[int, Oid] | None]:
+        """As `at` for several paths, with the trees on all of them, and those they lead to, read level by level."""
+        found: list[tuple[int, Oid] | None] = [(MODE_TREE, Oid(tree_oid))] * len(paths)
+        parts = [path.split(b"/") if path else [] for path in paths]
+        for depth in range(max(map(len, parts), default=0) + 1):
+            self.load(here[1] for here in found if here is not None and here[0] == MODE_TREE)
+            for number, (here, path) in enumerate(zip(found, parts, strict=True)):
+                if here is not None and depth < len(path):
+                    entry = self._entry(here[1], path[depth]) if here[0] == MODE_TREE else None
+                    found[number] = (entry[0], entry[2]) if entry else None
+        return found
+
+    def _entry(self, tree_oid: str, name: bytes) -> Entry | None:
+        entries = self.tree(tree_oid)
+        if len(entries) < _WIDE:
+            for entry in entries:
+                if entry[1] == name:
+                    return entry
+            return None
+        for key in (name, name + b"/"):  # a directory stands elsewhere than a file of its name
+            place = bisect_left(entries, key, key=_place)
+            if place < len(entries) and entries[place][1] == name:
+                return entries[place]
+        return None
+
+
+def _place(entry: Entry) -> bytes:
+    return sort_key(entry[0], entry[1])
 
 
 # Objects written and not yet known to be on disk, by object directory; `settle` empties it before a ref may name them.
@@ -268,14 +400,67 @@ _UNSETTLED: dict[str, set[str]] = {}
 _FEW = 100
 
 
+class _Gathered:
+    """Objects on their way into one pack: its writer, and what was written, for readers that git cannot serve yet."""
+
+    def __init__(self) -> None:
+        self.writer: PackWriter | None = None
+        self.held: dict[str, tuple[str, bytes]] = {}
+
+    def write(self, repo: Repo, kind: str, data: bytes) -> Oid:
+        if self.writer is None:
+            from git_atom.git.pack import PackWriter
+
+            self.writer = PackWriter(repo)
+        oid = self.writer.add(kind, data)
+        self.held[oid] = (kind, data)
+        return oid
+
+    def end(self, keep: bool) -> None:
+        """Seal the pack so that it is on disk and git sees it, or drop it."""
+        writer, self.writer = self.writer, None
+        self.held = {}
+        if writer is not None:
+            with writer:
+                if keep:
+                    writer.finish()
+
+
+_GATHERED: dict[str, _Gathered] = {}
+
+
+@contextmanager
+def one_pack(repo: Repo) -> Iterator[None]:
+    """Gather the objects written into this repository in this block into one pack, in place before a ref moves or when the block ends.
+
+    For many small objects: a file each costs more than all that is in it. An error drops what was gathered. Readers of this process
+    see the objects at once. Repositories in SHA-256 format get loose objects as ever.
+    """
+    if repo.object_format != "sha1":
+        yield
+        return
+    gathered = _GATHERED[repo.objects] = _Gathered()
+    keep = False
+    try:
+        yield
+        keep = True
+    finally:
+        del _GATHERED[repo.objects]
+        gathered.end(keep)
+
+
 def write_loose(repo: Repo, kind: str, data: bytes) -> Oid:
     """Write one object and return its id; nothing happens when it is there already. Atomic; on disk before a ref moves (`settle`).
+
+    Inside `one_pack` it goes into that pack.
 
     Repositories in SHA-256 format go through `git hash-object`.
     """
     if repo.object_format != "sha1":
         out = proc.check(["git", "hash-object", "-t", kind, "-w", "--stdin"], env=repo.env, stdin=data)
         return Oid.parse(out.decode().strip())
+    if (gathered := _GATHERED.get(repo.objects)) is not None:
+        return gathered.write(repo, kind, data)
     oid = oid_of(kind, data)
     folder = os.path.join(repo.objects, oid[:2])
     path = os.path.join(folder, oid[2:])
@@ -309,6 +494,8 @@ def settle(repo: Repo) -> None:
     """Wait until every object this process wrote into the repository is on disk: file by file when they are few, else all at once."""
     for folder in (repo.objects, os.path.join(repo.objects, "pack")):
         leftovers.sweep(folder, leftovers.OBJECTS)
+    if (gathered := _GATHERED.get(repo.objects)) is not None:
+        gathered.end(keep=True)
     paths = _UNSETTLED.pop(repo.objects, set())
     if len(paths) > _FEW and _sync_all(repo.objects):
         return

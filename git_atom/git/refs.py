@@ -15,6 +15,8 @@ from git_atom.git import leftovers, proc
 from git_atom.git.objects import settle
 from git_atom.git.repo import Repo, path_of
 
+_MANY = 100  # refs from which on all of their kind are read
+
 
 class Change(NamedTuple):
     """One ref's move. old None: the ref must not exist yet; new None: delete it."""
@@ -127,13 +129,12 @@ def exact(repo: Repo, ref: str) -> Oid | None:
 
 def several(repo: Repo, names: Sequence[str]) -> dict[str, Oid]:
     """What each of these refs points to (unpeeled); those that are not there are left out."""
-    found: dict[str, Oid] = {}
-    for at in range(0, len(names), 500):
-        argv = ["git", "for-each-ref", "--format=%(objectname) %(refname)", *names[at : at + 500]]
-        for line in proc.check(argv, env=repo.env).decode(errors="surrogateescape").splitlines():
-            oid, ref = line.split(" ", 1)
-            found[ref] = Oid(oid)
-    return found
+    wanted = set(names)
+    if len(names) <= _MANY:
+        rows = listing(repo, *names) if names else []
+    else:  # git compares every ref with every name it is given
+        rows = listing(repo, *{"/".join(name.split("/")[:2]) for name in names})
+    return {ref: oid for ref, oid in rows if ref in wanted}
 
 
 def listing(repo: Repo, *prefixes: str) -> list[tuple[str, Oid]]:

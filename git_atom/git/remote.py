@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from git_atom.core import uri
@@ -23,6 +24,8 @@ from git_atom.git.source import PROTOCOLS, place, protocols, unreachable
 MAX_FETCH = "atom.maxFetchSize"
 _MAX_FETCH, _LEAST_MEMORY = 8 << 30, 256 << 20
 _SLOW = ("-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=60")
+_FEW = 100  # refs that are asked for one by one
+_ELSEWHERE = ("GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_NAMESPACE")
 
 
 class Update(NamedTuple):
@@ -185,28 +188,71 @@ def _has(repo: Repo, oid: Oid) -> bool:
     return proc.run(["git", "cat-file", "-e", oid], env=repo.env).status == 0
 
 
-def push(repo: Repo, source: str, updates: Sequence[Update]) -> bool:
-    """Push all refs in one atomic push, each only from the value expected; False when the other side moved meanwhile.
+def present(repo: Repo, source: str, names: Sequence[str]) -> dict[str, Oid]:
+    """What the other side has under these full names now. Raises UnavailableError ATOM-2011.
 
+    Few are asked for by prefix; of many the whole list is taken, because git compares each that is asked for with each that is there.
+    """
+    if len(names) <= _FEW:
+        with Incoming(repo) as incoming:
+            return incoming.fetch(source, {name: f"refs/now/{at}/ref" for at, name in enumerate(names)})
+    env = proc.clean_env(repo.env) | {"GIT_ALLOW_PROTOCOL": protocols(source)}
+    done = proc.run(
+        ["git", *_SLOW, "-c", "protocol.version=2", "ls-remote", "--quiet", "--refs", "--", source], env=env
+    )
+    if done.status != 0:
+        raise unreachable(source, done.err)
+    wanted = set(names)
+    rows = (line.split("\t", 1) for line in done.out.decode(errors="surrogateescape").splitlines())
+    return {row[1]: Oid.parse(row[0]) for row in rows if len(row) == 2 and row[1] in wanted}
+
+
+@contextmanager
+def _outgoing(repo: Repo, updates: Sequence[Update]) -> Iterator[dict[str, str]]:
+    """The environment of a git that sees this repository's objects and settings, and as its refs what shall be pushed, nothing else.
+
+    So one pattern stands for all of them: given one by one, git compares each with every ref on both sides, and a command line has
+    room for some ten thousand only.
+    """
+    parent = os.path.join(repo.git_dir, "incoming")
+    os.makedirs(parent, exist_ok=True)
+    leftovers.sweep(parent)
+    path = leftovers.own(os.path.join(parent, f"{os.getpid()}-{time.monotonic_ns()}"))
+    try:
+        os.makedirs(os.path.join(path, "refs"))
+        settings = os.path.join(os.path.dirname(repo.objects), "config").replace("\\", "\\\\").replace('"', '\\"')
+        rows = sorted(f"{u.new} {u.ref}\n" for u in updates)
+        version = "1\n[extensions]\n\tobjectFormat = sha256" if repo.object_format == "sha256" else "0"
+        for name, text in (
+            ("HEAD", "ref: refs/heads/none\n"),
+            (
+                "config",
+                f'[include]\n\tpath = "{settings}"\n[core]\n\tbare = true\n\trepositoryFormatVersion = {version}\n',
+            ),
+            ("packed-refs", "# pack-refs with:\n" + "".join(rows)),
+        ):
+            with open(os.path.join(path, name), "w", encoding="utf-8", errors="surrogateescape") as file:
+                file.write(text)
+        env = {key: value for key, value in repo.env.items() if key not in _ELSEWHERE}
+        yield env | {"GIT_DIR": path, "GIT_OBJECT_DIRECTORY": repo.objects}
+    finally:
+        leftovers.remove_patiently(path)
+
+
+def push(repo: Repo, source: str, updates: Sequence[Update]) -> bool:
+    """Push all refs in one atomic push; False when the other side moved meanwhile.
+
+    What is expected not to be there is created and never changed; the others are moved only from the value expected.
     Raises UnavailableError ATOM-2011 when it cannot be reached, RefusedError ATOM-2012 when it refuses.
     """
-    argv = [
-        "git",
-        "push",
-        "--atomic",
-        "--porcelain",
-        "--quiet",
-        "--no-verify",
-        "--no-follow-tags",
-        "--recurse-submodules=no",
-    ]
-    argv += [f"--force-with-lease={u.ref}:{u.expect or ''}" for u in updates]
-    argv += ["--", source, *(f"{u.new}:{u.ref}" for u in updates)]
-    done = proc.run(argv, env={**repo.env, "GIT_ALLOW_PROTOCOL": protocols(source)})
+    argv = ["git", "push", "--atomic", "--porcelain", "--quiet", "--no-verify", "--no-follow-tags"]
+    argv += ["--recurse-submodules=no", *(f"--force-with-lease={u.ref}:{u.expect}" for u in updates if u.expect)]
+    with _outgoing(repo, updates) as env:
+        env["GIT_ALLOW_PROTOCOL"] = protocols(source)
+        done = proc.run([*argv, "--", source, "refs/*:refs/*"], env=env)
     if done.status == 0:
         return True
-    with Incoming(repo) as incoming:
-        now = incoming.fetch(source, {u.ref: f"refs/now/{i}/ref" for i, u in enumerate(updates)})
+    now = present(repo, source, [u.ref for u in updates])
     if any(now.get(u.ref) not in (u.expect, u.new) for u in updates):
         return False
     words = [line for line in done.err.decode(errors="replace").splitlines() if line.strip()]

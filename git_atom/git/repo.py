@@ -40,6 +40,7 @@ class Repo(NamedTuple):
         return 64 if self.object_format == "sha256" else 40
 
 
+_ROOM = 1000  # paths on one command line
 _ASK = ("--absolute-git-dir", "--is-bare-repository", "--show-object-format", "--git-path", "objects", "--show-cdup")
 
 
@@ -209,8 +210,9 @@ def is_dirty(repo: Repo, paths: list[str]) -> bool:
     """Whether the work tree differs from HEAD below these paths (relative to the work tree)."""
     if repo.work_tree is None:
         return False
-    out = proc.check(["git", "status", "--porcelain", "-z", "--", *paths], env=repo.env, cwd=repo.work_tree)
-    return bool(out)
+    argv = ["git", "status", "--porcelain", "-z", "--"]
+    lots = [paths[at : at + _ROOM] for at in range(0, len(paths), _ROOM)] or [[]]
+    return any(proc.check([*argv, *lot], env=repo.env, cwd=repo.work_tree) for lot in lots)
 
 
 def root_commit(repo: Repo, commit: Oid) -> Oid:

@@ -100,7 +100,7 @@ def keys(lines: Sequence[str]) -> frozenset[PublicKey]:
 
 def alive(before: Before, lines: Sequence[str]) -> frozenset[PublicKey]:
     """The keys that public key lines name, without those that are revoked."""
-    return frozenset(key for key in keys(lines) if key.digest.hex not in before.revoked)
+    return frozenset(key for key in keys(lines) if not before.revoked or key.digest.hex not in before.revoked)
 
 
 def owners(before: Before) -> Party:

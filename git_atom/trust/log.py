@@ -5,8 +5,8 @@ What comes in is a reader of git objects and a head; what goes out is `Verified[
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, TypeGuard
 
 from git_atom.core.digest import MODE_TREE, Digest, Oid, of_bytes
 from git_atom.core.name import skeleton
@@ -19,6 +19,8 @@ from git_atom.trust.delta import File, Judged, check_release, judge, read_releas
 from git_atom.trust.objects import split_commit, split_tag, verify_commit
 from git_atom.trust.publickey import PublicKey
 from git_atom.trust.verified import Verified, vouch
+
+_LOT = 128  # entries that are read together
 
 
 class Log(NamedTuple):
@@ -61,13 +63,28 @@ def verify(
     if anchor is not None and log is not None and log.anchor != anchor:
         raise _other_set(log.anchor, anchor)
     state = _State(objects, log)
-    for commit in reversed(chain):
+    for commit in _commits(objects, chain[::-1], log.tree if log else None):
+        if commit.parent != (log.head if log else None):
+            raise wrong(None, f"commit '{commit.oid}' does not follow the one before it")
         log = _step(objects, digests, state, log, commit)
         if anchor is not None and log.anchor != anchor:
             raise _other_set(log.anchor, anchor)
     if log is None:
         raise wrong(None, "the log is empty")
     return vouch(log)
+
+
+def _commits(objects: Objects, chain: Sequence[Oid], tree: Oid | None) -> Iterator[_Commit]:
+    """The commits of a chain, oldest first, some at a time, each lot together with what its trees have and `tree` has not."""
+    for at in range(0, len(chain), _LOT):
+        objects.keep(chain[at : at + _LOT])
+        lot = [_read(objects, oid) for oid in chain[at : at + _LOT]]
+        trees = [commit.tree for commit in lot]
+        objects.warm(list(zip([tree, *trees], trees, strict=False)))
+        yield from lot
+        tree = trees[-1]
+        if len(chain) > _LOT:
+            objects.cool()
 
 
 def remembered(objects: Objects, head: Oid) -> Verified[Log]:
@@ -82,16 +99,19 @@ def remembered(objects: Objects, head: Oid) -> Verified[Log]:
     return vouch(Log(entry.anchor, head, commit.tree, entry.seq, of_bytes(commit.message), charter, gone))
 
 
-def release(objects: Objects, log: Verified[Log], name: str, version: str) -> tuple[Verified[Release], bytes] | None:
+def release(
+    objects: Objects, log: Verified[Log], name: str, version: str, ever: frozenset[PublicKey] | None = None
+) -> tuple[Verified[Release], bytes] | None:
     """One release that the log holds, its tag's signature checked now, and the tag's bytes; None if none.
 
-    The key is one that a claim of this name, in force now or before, has: that it was in force then was judged with the log.
+    The key is one that a claim of this name, in force now or before, has (`ever`, where the caller asked `holders` already): that it
+    was in force then was judged with the log.
     """
     found = objects.at(log.value.tree, f"{name_folder(name)}/versions/{version}".encode())
     if found is None:
         return None
     tag = objects.read(found[1])[2]
-    ever = frozenset(key for claim in claims(objects, log.value.tree, name) for key in keys(claim.keys))
+    ever = holders(objects, log.value.tree, name) if ever is None else ever
     if not ever:
         raise wrong(None, f"name '{name}' is not claimed")
     made = read_release(tag, ever)
@@ -99,9 +119,27 @@ def release(objects: Objects, log: Verified[Log], name: str, version: str) -> tu
     return vouch(made), tag
 
 
+def holders(objects: Objects, tree: Oid, name: str) -> frozenset[PublicKey]:
+    """Every key that a claim of a name, in force now or before, has."""
+    return frozenset(key for claim in claims(objects, tree, name) for key in keys(claim.keys))
+
+
+def ahead(objects: Objects, tree: Oid, wanted: Sequence[tuple[str, str]]) -> list[Oid]:
+    """Have what `release` reads of these (name, version) kept in few questions; returns the commits their tags name, unchecked."""
+    paths = [f"{name_folder(name)}/versions/{version}".encode() for name, version in wanted]
+    objects.at_all(tree, [f"{name_folder(name)}/retractions".encode() for name in {name for name, _ in wanted}])
+    statements = statements_in(objects, tree, list({name: None for name, _ in wanted}))
+    tags = [found[1] for found in objects.at_all(tree, paths) if found is not None]
+    objects.keep([*tags, *statements.values()])
+    named = (found[2][7:].split(b"\n", 1)[0].decode(errors="replace") for found in objects.many(tags) if found)
+    return [Oid(text) for text in named if text.isalnum()]
+
+
 def names(objects: Objects, tree: Oid) -> Iterator[str]:
     """Every claimed name in a log's tree, in no particular order."""
-    for _, _, shard in _entries(objects, tree, b"names"):
+    shards = _entries(objects, tree, b"names")
+    objects.load(shard for _, _, shard in shards)
+    for _, _, shard in shards:
         for _, name, _ in objects.tree(shard):
             yield name.decode()
 
@@ -112,9 +150,32 @@ def versions(objects: Objects, tree: Oid, name: str) -> frozenset[str]:
     return frozenset(entry[1].decode() for entry in found)
 
 
-def newest(objects: Objects, tree: Oid, name: str) -> str | None:
-    """The release of a name that no other one names as its predecessor: the newest in log order; None when there is none."""
-    known = versions(objects, tree, name)
+def newest(objects: Objects, head: Oid, tree: Oid, names: Sequence[str]) -> dict[str, str | None]:
+    """The newest release in log order of each of these names, or None where there is none; head and tree of one verified log.
+
+    Entries are read from the newest back until all names were met, or until their tags are fewer than the entries read: of those, the
+    release that no other one names as its predecessor.
+    """
+    objects.at_all(tree, [f"{name_folder(name)}/versions".encode() for name in names])
+    known = {name: versions(objects, tree, name) for name in names}
+    out: dict[str, str | None] = {name: None for name in names}
+    missing = {name for name in names if known[name]}
+    left, at = sum(len(known[name]) for name in missing), head
+    while missing and left > 1 + len(missing):
+        commit = _read(objects, at)
+        entry = Entry.decode(commit.message)
+        for name, version in (item for item in entry.items if entry.kind == "publish" and item[0] in missing):
+            out[name] = version
+            missing.discard(name)
+            left -= len(known[name])
+        left -= 1
+        if commit.parent is None:
+            break
+        at = commit.parent
+    return out | {name: _last(objects, tree, name, known[name]) for name in missing}
+
+
+def _last(objects: Objects, tree: Oid, name: str, known: frozenset[str]) -> str | None:
     paths = [objects.at(tree, f"{name_folder(name)}/versions/{version}".encode()) for version in known]
     tags = objects.many([found[1] for found in paths if found])
     named = {read_tag(split_tag(tag[2])[0]).previous for tag in tags if tag}
@@ -185,6 +246,25 @@ def claim_in(objects: Objects, tree: Oid, name: str) -> Claim | None:
     return None if statement is None else Claim.decode(statement)
 
 
+def statements_in(objects: Objects, tree: Oid, names: Sequence[str]) -> dict[str, Oid]:
+    """The file with the claim in force of each of these names that has one, found in few questions."""
+    there = objects.at_all(tree, [name_folder(name).encode() for name in names])
+    below = {n: objects.at(found[1], b"claims") for n, found in zip(names, there, strict=True) if _is_tree(found)}
+    folders = {name: found[1] for name, found in below.items() if _is_tree(found)}
+    objects.load(folders.values())
+    numbered: dict[str, Oid] = {}
+    for name, folder in folders.items():
+        numbers = {int(number): oid for _, number, oid in objects.tree(folder) if number.isdigit()}
+        numbered |= {name: numbers[max(numbers)]} if numbers else {}
+    objects.load(numbered.values())
+    found_all = {name: objects.at(folder, b"statement") for name, folder in numbered.items()}
+    return {name: found[1] for name, found in found_all.items() if found is not None}
+
+
+def _is_tree(found: tuple[int, Oid] | None) -> TypeGuard[tuple[int, Oid]]:
+    return found is not None and found[0] == MODE_TREE
+
+
 def claims(objects: Objects, tree: Oid, name: str) -> list[Claim]:
     """Every claim of a name that was ever in force, oldest first."""
     return [Claim.decode(data) for data in _all(objects, tree, f"{name_folder(name)}/claims")]
@@ -241,6 +321,21 @@ class _State:
     def __init__(self, objects: Objects, log: Log | None) -> None:
         self._objects = objects
         self._looks: dict[str, str] | None = None if log else {}
+        self._claims: dict[str, Claim | None] = {}  # in force of the names of the entry at hand
+        self._read: dict[Oid, Claim] = {}
+
+    def ready(self, log: Log, names: Sequence[str]) -> None:
+        """Have the claims of names, and which versions they have, read in few questions."""
+        found = statements_in(self._objects, log.tree, names)
+        fresh = [oid for oid in found.values() if oid not in self._read]
+        for oid, blob in zip(fresh, self._objects.many(fresh), strict=True):
+            if blob is not None:
+                self._read[oid] = Claim.decode(blob[2])
+        self._claims = {name: self._read[found[name]] if name in found else None for name in names}
+        self._objects.at_all(log.tree, [f"{name_folder(name)}/versions".encode() for name in names])
+
+    def _claim(self, log: Log, name: str) -> Claim | None:
+        return self._claims[name] if name in self._claims else claim_in(self._objects, log.tree, name)
 
     def before(self, log: Log | None) -> Before:
         """The state after `log`, as values and lookups."""
@@ -249,7 +344,7 @@ class _State:
         return Before(
             log.anchor,
             log.charter,
-            lambda name: claim_in(self._objects, log.tree, name),
+            lambda name: self._claim(log, name),
             lambda name: versions(self._objects, log.tree, name),
             lambda: self._all_looks(log),
             lambda name, version: self._tag(log, name, version),
@@ -285,16 +380,21 @@ def _read(objects: Objects, oid: Oid) -> _Commit:
     return _Commit(found, raw, Oid.parse(fields[0][1].decode()), parent, message)
 
 
-def _chain(objects: Objects, head: Oid, floor: Verified[Log] | None) -> tuple[list[_Commit], bool]:
-    """The commits from head back to the founding or the floor (left out), newest first, and whether the floor was met."""
-    chain: list[_Commit] = []
+def _chain(objects: Objects, head: Oid, floor: Verified[Log] | None) -> tuple[list[Oid], bool]:
+    """The commits from head back to the founding or the floor (left out), newest first, and whether the floor was met.
+
+    A long way is asked of git in one question. That only saves time: who walks the chain compares each commit's parent.
+    """
+    until = floor.value.head if floor is not None else None
+    chain: list[Oid] = []
     at: Oid | None = head
-    while at is not None:
-        if floor is not None and at == floor.value.head:
-            return chain, True
-        chain.append(_read(objects, at))
-        at = chain[-1].parent
-    return chain, False
+    while at is not None and at != until:
+        if len(chain) == _LOT and (rest := objects.ancestors(at, until)):
+            return chain + rest, until is not None and _read(objects, rest[-1]).parent == until
+        commit = _read(objects, at)
+        chain.append(commit.oid)
+        at = commit.parent
+    return chain, until is not None and at == until
 
 
 def _moved_back(objects: Objects, head: Oid, floor: Log) -> RefusedError:
@@ -327,6 +427,8 @@ def _step(objects: Objects, digests: TreeDigests, state: _State, log: Log | None
     if log is not None and entry.anchor != log.anchor:
         raise wrong(entry, "it is an entry of another set")
     added, removed = _diff(objects, log.tree if log else None, commit.tree)
+    if log is not None and len(entry.items) <= len(added):  # else the entry is wrong
+        state.ready(log, [item[0] for item in entry.items])
     judged = judge(state.before(log), entry, added, removed)
     verify_commit(commit.raw, judged.signers)
     if digests.of(commit.tree) != entry.tree:
@@ -358,12 +460,11 @@ def _compare(
     found: list[tuple[str, int, Oid]],
     removed: list[str],
 ) -> None:
-    before = {name: (mode, oid) for mode, name, oid in objects.tree(old)} if old else {}
-    after = {name: (mode, oid) for mode, name, oid in objects.tree(new)} if new else {}
+    old_rows, new_rows = set(objects.tree(old) if old else ()), set(objects.tree(new) if new else ())
+    before = {name: (mode, oid) for mode, name, oid in old_rows - new_rows}
+    after = {name: (mode, oid) for mode, name, oid in new_rows - old_rows}
     for name in sorted(before.keys() | after.keys()):
         was, now = before.get(name), after.get(name)
-        if was == now:
-            continue
         path = prefix + name.decode(errors="backslashreplace")
         was_tree, now_tree = was is not None and was[0] == MODE_TREE, now is not None and now[0] == MODE_TREE
         if was is not None and not was_tree:

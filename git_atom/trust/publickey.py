@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from functools import lru_cache
 from typing import NamedTuple
 
 from git_atom.core.digest import Digest, of_bytes
@@ -91,6 +92,7 @@ class PublicKey(NamedTuple):
         return of_bytes(self.blob)
 
 
+@lru_cache(1024)  # few keys sign many things
 def of_blob(blob: bytes) -> PublicKey:
     """Take wire bytes as a key; raises RefusedError ATOM-3001 (malformed) or ATOM-3006 (a type or size that is not accepted)."""
     reader = Reader(blob, "the public key")
@@ -119,6 +121,7 @@ def of_blob(blob: bytes) -> PublicKey:
     return PublicKey(kind, blob)
 
 
+@lru_cache(1024)
 def parse(line: str, where: str = "") -> PublicKey:
     """Take `type base64 [comment]` as a key; raises RefusedError ATOM-3001 or ATOM-3006."""
     words = line.split()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from functools import lru_cache
 from typing import NamedTuple
 
 from git_atom.errors import RefusedError
@@ -50,6 +51,7 @@ def armor(parts: Parts) -> bytes:
     return b"\n".join([BEGIN, *lines, END, b""])
 
 
+@lru_cache(256)
 def parse(armored: bytes) -> Parts:
     """Take text as a signature; raises RefusedError ATOM-3001 for anything but exactly one whole signature.
 
@@ -87,7 +89,11 @@ def verify(public: PublicKey | None, namespace: str, message: bytes, armored: by
     Raises RefusedError: ATOM-3001 malformed, ATOM-3003 another namespace, ATOM-3004 another key, ATOM-3002 not a signature of this.
     Whether the key may sign such a thing is the caller's question.
     """
-    parts = parse(armored)
+    return check(parse(armored), public, namespace, message)
+
+
+def check(parts: Parts, public: PublicKey | None, namespace: str, message: bytes) -> PublicKey:
+    """As `verify`, of a signature that is taken apart already."""
     if parts.namespace != namespace:
         raise RefusedError(
             "ATOM-3003",
@@ -98,9 +104,9 @@ def verify(public: PublicKey | None, namespace: str, message: bytes, armored: by
         raise RefusedError(
             "ATOM-3004", f"the signature is by key {parts.key.fingerprint}", note=f"expected {public.fingerprint}"
         )
-    from git_atom.trust.primitives import verify as check
+    from git_atom.trust.primitives import verify as fits
 
-    if not check(parts.key, parts.signature, to_sign(namespace, parts.hash, message)):
+    if not fits(parts.key, parts.signature, to_sign(namespace, parts.hash, message)):
         raise RefusedError(
             "ATOM-3002", "the signature does not fit what it is said to sign", note=f"key {parts.key.fingerprint}"
         )

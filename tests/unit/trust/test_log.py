@@ -106,7 +106,7 @@ def test_a_good_log(log):
     assert (first.value.seq, first.value.anchor) == (2, log.draft.anchor)
     assert log.publish("a", "1.1.0", "1.0.0").verify(first).value.seq == 3
     assert logs.versions(log.objects, log.draft.tree, "a") == {"1.0.0", "1.1.0"}
-    assert logs.newest(log.objects, log.draft.tree, "a") == "1.1.0"
+    assert logs.newest(log.objects, log.draft.head, log.draft.tree, ["a"]) == {"a": "1.1.0"}
 
 
 @pytest.mark.parametrize("who", ["entry", "tag"])
