@@ -34,7 +34,7 @@ FIRST_READ = (
     "git-atom-retract", "git-atom-charter", "git-atom-charter-show", "git-atom-charter-add-owner",
     "git-atom-charter-remove-owner", "git-atom-charter-add-owner", "git-atom-claim", "git-atom-charter-threshold",
     "git-atom-charter-sign", "git-atom-charter-revoke",
-    "git-build-doctor", "git-build", "git-build-show", "git-build-log", "git-build-reads", "git-build-bloat",
+    "git-build-doctor", "git-build-plan", "git-build", "git-build-show", "git-build-log", "git-build-reads", "git-build-bloat",
     "git-build-verify", "git-build-analyze", "git-build-verify", "git-build-analyze",
     "git-compose-import-debian", "git-compose-new", "git-compose-list", "git-compose-show", "git-compose-log", "git-compose-diff",
     "git-compose-verify", "git-compose-run", "git-compose", "git-compose-delete",
