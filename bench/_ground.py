@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import resource
+import statistics
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -112,23 +113,13 @@ def cpu_of(act: Callable[[], None]) -> tuple[float, float]:
 
 
 def interval(ratios: Sequence[float]) -> tuple[float, float, float]:
-    """(geometric mean, lower, upper end of its 95 % interval) of paired ratios, by Student's t on their logarithms."""
-    logs = [math.log(r) for r in ratios]
-    mean = sum(logs) / len(logs)
-    spread = math.sqrt(sum((x - mean) ** 2 for x in logs) / (len(logs) - 1) / len(logs))
-    table = {
-        2: 12.706,
-        3: 4.303,
-        4: 3.182,
-        5: 2.776,
-        6: 2.571,
-        8: 2.365,
-        10: 2.262,
-        15: 2.145,
-        16: 2.131,
-        20: 2.093,
-        25: 2.064,
-        30: 2.045,
-    }
-    t = table[max(n for n in table if n <= len(logs))]
-    return math.exp(mean), math.exp(mean - t * spread), math.exp(mean + t * spread)
+    """(median, lower, upper end of its 95 % interval) of paired ratios, by order statistics.
+
+    It supposes nothing of how they are spread, and a neighbour on the host who slows a few pairs down does not move it.
+    """
+    ranked, size = sorted(ratios), len(ratios)
+    below, rank = 0.0, 0
+    while rank < size // 2 and (below := below + math.comb(size, rank) / 2**size) <= 0.025:
+        rank += 1
+    rank = max(rank - 1, 0)
+    return statistics.median(ranked), ranked[rank], ranked[size - 1 - rank]
