@@ -193,10 +193,15 @@ def _plant(path: str, data: bytes) -> None:
         file.write(data)
 
 
-def _child(stage: Stage, output: int, seccomp: int, told: int) -> None:
+def _child(stage: Stage, supervisor: int, output: int, seccomp: int, told: int) -> None:
     """Between fork and exec: streams, limits, then bwrap. Never returns."""
     order = stage.order
     try:
+        kernel.die_with_parent(signal.SIGKILL)  # bwrap asks for the same, some milliseconds later
+        alive = select.poll()
+        alive.register(supervisor, select.POLLIN)
+        if alive.poll(0):
+            os._exit(126)
         if not order["interactive"]:
             null = os.open("/dev/null", os.O_RDONLY)
             os.dup2(null, 0)
@@ -270,10 +275,13 @@ class Run:
         os.write(seccomp, self.order["seccomp"])
         os.lseek(seccomp, 0, os.SEEK_SET)
         told, teller = os.pipe()
+        ours = os.pidfd_open(os.getpid())
+        if self.order["mode"] != "disk":
+            kernel.own_processes()
         pid = os.fork()
         if pid == 0:
-            _child(self.stage, writer, seccomp, teller)
-        for fd in (writer, seccomp, teller):
+            _child(self.stage, ours, writer, seccomp, teller)
+        for fd in (writer, seccomp, teller, ours):
             os.close(fd)
         self._loop(pid, reader)
         self.began = b'"exit-code"' in os.read(told, _CHUNK) or self.ended != "exit"
