@@ -276,8 +276,6 @@ class Run:
         os.lseek(seccomp, 0, os.SEEK_SET)
         told, teller = os.pipe()
         ours = os.pidfd_open(os.getpid())
-        if self.order["mode"] != "disk":
-            kernel.own_processes()
         pid = os.fork()
         if pid == 0:
             _child(self.stage, ours, writer, seccomp, teller)

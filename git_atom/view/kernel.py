@@ -12,7 +12,7 @@ from typing import Any
 
 libc: Any = ctypes.CDLL(None, use_errno=True)
 
-CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID = 0x00020000, 0x10000000, 0x20000000
+CLONE_NEWNS, CLONE_NEWUSER = 0x00020000, 0x10000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 0x1000, 0x4000, 0x40000
 MNT_DETACH = 2
 
@@ -52,14 +52,6 @@ def own_user_namespace(uid: int, gid: int) -> None:
             os.write(fd, text.encode())
         finally:
             os.close(fd)
-
-
-def own_processes() -> None:
-    """Let the next child be the first process of a process namespace of its own: when it dies, all below it do (pid_namespaces(7)).
-
-    bubblewrap's own answer to a killed parent has a gap of milliseconds before its inner process has asked for the signal.
-    """
-    unshare(CLONE_NEWPID)
 
 
 def private_mounts() -> None:

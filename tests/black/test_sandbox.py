@@ -315,7 +315,7 @@ def test_kill_leaves_nothing(who: Who, victim: str) -> None:
     mark = f"9{os.getpid()}.{time.monotonic_ns()}"
     script = f"(perl -e '$SIG{{TERM}}=$SIG{{INT}}=\"IGNORE\"; setpgrp; sleep 500' {mark} &) ; sleep {mark}"
     child = who.start({"script": script}, start_new_session=True)
-    wait_for(lambda: len(processes(mark)) >= 4)
+    wait_for(lambda: len(processes(mark)) >= 6)
     pid = child.pid
     if victim != "starter":
         pid = next(p for p in processes("") if parent(p) == child.pid)
