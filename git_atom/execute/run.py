@@ -26,6 +26,7 @@ from git_atom.view.cache import Blobs, Read
 from git_atom.view.farm import farm
 from git_atom.view.layout import LAYOUT, Layout
 
+_HELD = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP}
 ENFORCED, CONVENTION, ABSENT = "enforced", "convention", "absent"
 
 Log = Callable[[bytes], None]
@@ -221,19 +222,29 @@ class _Supervisor:
     """A supervisor's process and our ends of its two pipes: the one that controls it, the one its frames come through."""
 
     def __init__(self, order: dict[str, Any]) -> None:
-        """Fork it. Signals wait until it no longer shares our handlers and we know its number."""
+        """Fork it; raises CannotError (ATOM-4015). Signals wait from here to `hear`: the child shares our handlers, and we must know its number."""
         theirs, self.control = os.pipe()
         self.frames, said = os.pipe()
-        held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP})
-        self.pid = os.fork()
+        self._held = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+        try:
+            self.pid = os.fork()
+        except OSError as error:
+            for fd in (theirs, said, self.control, self.frames):
+                os.close(fd)
+            self.hear()
+            raise CannotError(
+                "ATOM-4015", "the execution could not be set up", note=f"no process: {(error.strerror or '').lower()}"
+            ) from error
         if self.pid == 0:
-            supervise.begin(order, theirs, said, held)
+            supervise.begin(order, theirs, said, self._held)
         os.close(theirs)
         os.close(said)
-        self._held = held
+
+    def hear(self) -> None:
+        """Hear signals again; first thing inside the `with`, so that one that waited still ends the supervisor."""
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._held)
 
     def __enter__(self) -> Self:
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._held)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -279,6 +290,7 @@ def _supervise(order: dict[str, Any], share: Share, staged: _Staged, on_log: Log
     quiet = signal.signal(signal.SIGINT, signal.SIG_IGN) if stdio else None
     try:
         with _Supervisor(order) as supervisor:
+            supervisor.hear()
             staged.verify()
             for frame in supervisor:
                 if frame[0] == "ready":

@@ -61,7 +61,10 @@ class Blobs:
 
     def path(self, digest: Digest) -> str:
         """Where the bytes of a digest lie, or would lie."""
-        return f"{self.root}/{self.room}/{digest[7:9]}/{digest[9:]}"
+        return self._at(digest[7:])
+
+    def _at(self, name: str) -> str:
+        return f"{self.root}/{self.room}/{name[:2]}/{name[2:]}"
 
     def ensure(self, leaves: Iterable[Leaf], read: Read | None = None) -> None:
         """See that the contents of all leaves are here and are what they are called; what is missing or damaged is read anew.
@@ -69,7 +72,7 @@ class Blobs:
         Raises MalformedError (ATOM-4001) for a damaged blob `read` cannot replace, UnavailableError (ATOM-4002) when there is no space.
         """
         wanted = {leaf.digest[7:]: leaf for leaf in leaves if leaf.mode != MODE_TREE}
-        for name, broken in self._suspects(wanted):
+        for name, broken in self._suspects(map(_split, wanted)):
             leaf = wanted[name]
             if read is None:
                 raise self._lost(leaf.digest, broken)
@@ -77,7 +80,7 @@ class Blobs:
 
     def check(self, names: Iterable[str]) -> list[str]:
         """Of hex digests, those whose blob is missing or damaged."""
-        return [name for name, _ in self._suspects(names)]
+        return [name for name, _ in self._suspects(map(_split, names))]
 
     def put(self, digest: Digest, data: bytes) -> None:
         """Let bytes enter under their digest; raises MalformedError (ATOM-4001) when they have another, UnavailableError (ATOM-4002)."""
@@ -132,7 +135,7 @@ class Blobs:
         """Note the tokens of blobs anew after an act of ours (a hard link) has moved their ctime; call it only on verified blobs."""
         notes = []
         for name in names:
-            found = os.stat(f"{self.root}/{self.room}/{name[:2]}/{name[2:]}", follow_symlinks=False)
+            found = os.stat(self._at(name), follow_symlinks=False)
             notes.append(bytes.fromhex(name) + _token(found))
         self._note(notes)
 
@@ -157,9 +160,9 @@ class Blobs:
 
     def ensure_layout(self, layout: Layout, leaves: Iterable[Leaf], read: Read | None) -> None:
         """`ensure` for the files of a layout; the leaves are looked at only when something is missing or damaged."""
-        doubtful = self._doubtful(set(layout.redirects))
-        bad = set(self.check([f[1:3].decode() + f[4:].decode() for f in doubtful])) if doubtful else set()
-        if bad:
+        suspects = self._suspects(redirect[1:] for redirect in set(layout.redirects))
+        if suspects:
+            bad = {name for name, _ in suspects}
             self.ensure([leaf for leaf in leaves if leaf.digest[7:] in bad], read)
 
     def _keep(self, path: str, data: bytes) -> None:
@@ -187,46 +190,38 @@ class Blobs:
         finally:
             os.close(fd)
 
-    def _suspects(self, names: Iterable[str]) -> list[tuple[str, bool]]:
-        """(name, damaged) of blobs that are missing (False) or whose bytes are wrong (True); fresh tokens are noted."""
-        known = self._tokens()
+    def _suspects(self, names: Iterable[bytes]) -> list[tuple[str, bool]]:
+        """(hex digest, damaged) of blobs that are missing (False) or whose bytes are wrong (True); fresh tokens are noted."""
         suspects: list[tuple[str, bool]] = []
         notes: list[bytes] = []
-        room = os.open(f"{self.root}/{self.room}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            look, pack, unhex, mode = os.stat, _TOKEN.pack, bytes.fromhex, self.mode
-            for name in names:
-                try:
-                    s = look(name[:2] + "/" + name[2:], dir_fd=room, follow_symlinks=False)
-                except FileNotFoundError:
-                    suspects.append((name, False))
-                    continue
-                record = unhex(name) + pack(s.st_dev, s.st_ino, s.st_size, s.st_ctime_ns)
-                if record in known and s.st_mode == mode:
-                    continue
-                if stat.S_ISREG(s.st_mode) and self._good(name):
-                    notes.append(self._settle(name, s))
-                else:
-                    suspects.append((name, True))
-        finally:
-            os.close(room)
+        for path in self._doubtful(names):
+            name = (path[:2] + path[3:]).decode()
+            try:
+                found = os.stat(self._at(name), follow_symlinks=False)
+            except FileNotFoundError:
+                suspects.append((name, False))
+                continue
+            if stat.S_ISREG(found.st_mode) and self._good(name):
+                notes.append(self._settle(name, found))
+            else:
+                suspects.append((name, True))
         self._note(notes)
         return suspects
 
-    def _doubtful(self, redirects: Iterable[bytes]) -> list[bytes]:
-        """Of `/aa/rest`, those whose blob is not as it was noted; every execution asks for all files of its view, so this is short."""
+    def _doubtful(self, paths: Iterable[bytes]) -> list[bytes]:
+        """Of `aa/rest`, those whose blob is not as it was noted; every execution asks for all files of its view, so this is short."""
         known, mode = self._tokens(), self.mode
         look, pack, unhex = os.stat, _TOKEN.pack, unhexlify
         room = os.open(f"{self.root}/{self.room}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         doubtful = []
         try:
-            for path in redirects:
+            for path in paths:
                 try:
-                    s = look(path[1:], dir_fd=room, follow_symlinks=False)
+                    s = look(path, dir_fd=room, follow_symlinks=False)
                 except OSError:
                     doubtful.append(path)
                     continue
-                record = unhex(path[1:3] + path[4:]) + pack(s.st_dev, s.st_ino, s.st_size, s.st_ctime_ns)
+                record = unhex(path[:2] + path[3:]) + pack(s.st_dev, s.st_ino, s.st_size, s.st_ctime_ns)
                 if record not in known or s.st_mode != mode:
                     doubtful.append(path)
         finally:
@@ -234,7 +229,7 @@ class Blobs:
         return doubtful
 
     def _settle(self, name: str, seen: os.stat_result) -> bytes:
-        path = f"{self.root}/{self.room}/{name[:2]}/{name[2:]}"
+        path = self._at(name)
         if seen.st_mode != self.mode or seen.st_mtime != EPOCH:
             os.chmod(path, stat.S_IMODE(self.mode))
             os.utime(path, (EPOCH, EPOCH))
@@ -243,7 +238,7 @@ class Blobs:
 
     def _good(self, name: str) -> bool:
         try:
-            fd = os.open(f"{self.root}/{self.room}/{name[:2]}/{name[2:]}", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            fd = os.open(self._at(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
             return False
         try:
@@ -313,6 +308,10 @@ class Blobs:
             where=self.path(digest),
             hint="give the command the store that holds it, or import its source again; the cache itself may be deleted",
         )
+
+
+def _split(name: str) -> bytes:
+    return f"{name[:2]}/{name[2:]}".encode()
 
 
 def _token(found: os.stat_result) -> bytes:

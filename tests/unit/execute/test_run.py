@@ -1,0 +1,37 @@
+"""What the supervisor's process leaves of ours, whatever happens while it starts."""
+
+import errno
+import os
+import signal
+
+import pytest
+
+from git_atom.errors import CannotError
+from git_atom.execute import run
+
+
+def descriptors() -> list[str]:
+    return sorted(os.listdir("/proc/self/fd"))
+
+
+def test_no_process_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = descriptors(), signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+    def refuse() -> int:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(os, "fork", refuse)
+    with pytest.raises(CannotError, match="could not be set up"):
+        run._Supervisor({})
+    assert (descriptors(), signal.pthread_sigmask(signal.SIG_BLOCK, ())) == before
+
+
+def test_a_signal_that_waited_still_ends_it() -> None:
+    """Ctrl-C while it is being started is heard inside the `with`: no child is left, no descriptor, no signal held back."""
+    before = descriptors(), signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with pytest.raises(KeyboardInterrupt), run._Supervisor({}) as supervisor:
+        os.kill(os.getpid(), signal.SIGINT)
+        supervisor.hear()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(supervisor.pid, os.WNOHANG)
+    assert (descriptors(), signal.pthread_sigmask(signal.SIG_BLOCK, ())) == before
