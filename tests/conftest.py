@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,6 +36,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "black" in item.path.relative_to(item.config.rootpath).parts:
             item.add_marker("slow")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Of `@pytest.mark.needs(programs)`, that all are here: tools/setup brings them, so a test without them has not run, and says so."""
+    for mark in item.iter_markers("needs"):
+        missing = [name for name in mark.args if not shutil.which(name)]
+        if missing:
+            pytest.fail(f"missing: {', '.join(missing)}; run tools/setup test, then . tools/environment", pytrace=False)
 
 
 def environment(home: Path) -> dict[str, str]:

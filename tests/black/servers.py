@@ -19,9 +19,9 @@ import pytest
 
 
 def program(name: str) -> str:
-    """A server program, which may lie where only root looks; the test is skipped when there is none."""
+    """A server program, which may lie where only root looks; the test fails without it."""
     found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
-    return found or pytest.skip(f"{name} is not installed (tools/setup test unpacks it)")
+    return found or pytest.fail(f"{name} is missing; run tools/setup test")
 
 
 def free_port() -> int:

@@ -18,10 +18,7 @@ from git_atom.errors import AtomError, CannotError, MalformedError, NoSolutionEr
 from git_atom.ingest import apt
 from git_atom.ingest.apt import AptState, Origin
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not (shutil.which("apt-get") and shutil.which("gpg")), reason="needs apt and gpg"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.needs("apt-get", "gpg")]
 
 
 class Archive:

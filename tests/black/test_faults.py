@@ -93,8 +93,6 @@ DEEDS = {
 
 
 def possible() -> bool:
-    if not shutil.which("strace"):
-        return False
     return subprocess.run(["strace", "-f", "-o", "/dev/null", "true"], capture_output=True).returncode == 0
 
 
@@ -164,7 +162,8 @@ def points(home: Home, whose: str, deed: Deed, count: int, log: Path) -> list[tu
 CASES = [(name, whose, fault) for name, deed in DEEDS.items() for whose, fault in deed.points]
 
 
-@pytest.mark.skipif(not possible(), reason="strace cannot trace here")
+@pytest.mark.needs("strace")
+@pytest.mark.skipif(bool(shutil.which("strace")) and not possible(), reason="strace cannot trace here")
 @pytest.mark.parametrize(("name", "whose", "fault"), CASES, ids=["-".join(case) for case in CASES])
 def test_at_a_system_call(name: str, whose: str, fault: str, homes: dict[str, Home], tmp_path: Path) -> None:
     deed, log = DEEDS[name], tmp_path / "trace"

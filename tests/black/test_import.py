@@ -14,7 +14,7 @@ from typing import Any
 import others
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not shutil.which("apt-get"), reason="apt is not installed")]
+pytestmark = [pytest.mark.slow, pytest.mark.needs("apt-get", "bwrap")]
 
 MACHINE = ("/etc/apt", "/var/lib/apt", "/var/cache/apt", "/var/lib/dpkg/status")
 NOWHERE = "http://127.0.0.1:9"  # a proxy that is not there is a network that is gone
@@ -112,9 +112,8 @@ def test_the_composition_is_whole_and_runs(who: Who) -> None:
     store = who.home / ".local/share/git-atom/store.git"
     git = ["git", "-c", f"safe.directory={store}", "--git-dir", str(store)]
     subprocess.run([*git, "fsck", "--strict"], check=True, capture_output=True)
-    if shutil.which("bwrap"):
-        said = who.compose("run", "world", "--", "sh", "-c", "echo one two | grep -o two; ls -d /usr /bin")
-        assert said.stdout.split() == ["two", "/bin", "/usr"]
+    said = who.compose("run", "world", "--", "sh", "-c", "echo one two | grep -o two; ls -d /usr /bin")
+    assert said.stdout.split() == ["two", "/bin", "/usr"]
 
 
 def test_what_cannot_be_imported(who: Who) -> None:

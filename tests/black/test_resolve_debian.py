@@ -6,7 +6,6 @@ of several providers), so the sets are compared in size and each of ours is chec
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
@@ -35,15 +34,13 @@ WANTED = (
 
 @pytest.fixture(scope="module")
 def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if not shutil.which("apt-get"):
-        pytest.skip("no apt here")
     place = tmp_path_factory.mktemp("apt")
     for name in ("lists/partial", "archives/partial"):
         (place / name).mkdir(parents=True)
     (place / "status").touch()
     done = apt(place, "update")
     if done.returncode or not list((place / "lists").glob("*_Packages")):
-        pytest.skip(f"no package lists to be had: {done.stderr[-200:]}")
+        pytest.fail(f"no package lists to be had: {done.stderr[-200:]}")
     return place
 
 

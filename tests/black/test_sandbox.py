@@ -21,7 +21,7 @@ import pytest
 from git_atom.core.digest import of_bytes
 from git_atom.execute.seccomp import NUMBERS
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not installed")]
+pytestmark = [pytest.mark.slow, pytest.mark.needs("bwrap")]
 
 HERE = Path(__file__).resolve().parent
 PROGRAM = HERE / "sandboxed.py"
@@ -362,7 +362,7 @@ def test_several_at_once_share_an_empty_cache(who: Who) -> None:
             assert "other executions" in seen["instrument"]
 
 
-@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+@pytest.mark.needs("strace")
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_read_set_is_what_strace_sees(who: Who, mechanism: str) -> None:
     mark = f"mark-{of_bytes(mechanism.encode()).hex[:8]}"

@@ -140,6 +140,7 @@ def test_pages_point_at_pages_that_exist() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.needs("mandoc")
 @pytest.mark.parametrize("path", PAGES, ids=lambda p: p.name)
 def test_page_is_sound(path: Path) -> None:
     text = path.read_text()
@@ -147,11 +148,9 @@ def test_page_is_sound(path: Path) -> None:
     assert re.search(r"^\.TH [A-Z\\0-9-]+ \d ", text, re.M)
     assert re.search(r"^\.SH NAME\n.* \\- ", text, re.M)
     assert not [line for line in text.splitlines() if line != line.rstrip()]
-    if shutil.which("mandoc"):
-        done = subprocess.run(
-            ["mandoc", "-T", "lint", "-W", "warning", path], capture_output=True, text=True, check=False
-        )
-        assert not done.stdout, done.stdout
+    lint = ["mandoc", "-T", "lint", "-W", "warning", path]
+    done = subprocess.run(lint, capture_output=True, text=True, check=False)
+    assert not done.stdout, done.stdout
     if shutil.which("man", path=MAN_ENV["PATH"]):
         done = subprocess.run(
             ["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", path],
@@ -218,10 +217,9 @@ def test_bash_offers_directories_and_expands_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "pwned").exists()
 
 
+@pytest.mark.needs("zsh", "fish")
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_other_shells_accept_the_files(shell: str) -> None:
-    if not shutil.which(shell):
-        pytest.skip(f"{shell} is not installed")
     for path in sorted((ROOT / f"completions/{shell}").iterdir()):
         done = subprocess.run([shell, "-n", path], capture_output=True, text=True, check=False)
         told = [line for line in done.stderr.splitlines() if "can't break line" not in line]  # a digest is that long

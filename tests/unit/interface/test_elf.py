@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import os
 import re
-import shutil
 import struct
 import subprocess
 import time
@@ -14,8 +13,6 @@ from pathlib import Path
 import pytest
 
 from git_atom.interface import elf
-
-READELF = shutil.which("readelf")
 
 
 def libraries(count: int) -> list[str]:
@@ -36,7 +33,7 @@ SAMPLE = libraries(60)
 
 def told_by_readelf(path: str) -> tuple[set[tuple[str, str, bool]], set[tuple[str, str]]]:
     """Exports (name, version, default) and wants (name, version) as `readelf --dyn-syms` prints them."""
-    argv = [READELF or "readelf", "--wide", "--dyn-syms", path]
+    argv = ["readelf", "--wide", "--dyn-syms", path]
     text = subprocess.run(argv, capture_output=True, text=True, env={"LC_ALL": "C"}, check=True).stdout
     exports, wants = set(), set()
     for line in re.sub(r"<(OS|processor) specific>: \d+", "OTHER", text).splitlines():
@@ -52,7 +49,7 @@ def told_by_readelf(path: str) -> tuple[set[tuple[str, str, bool]], set[tuple[st
     return exports, wants
 
 
-@pytest.mark.skipif(READELF is None, reason="binutils is not installed")
+@pytest.mark.needs("readelf")
 def test_agrees_with_readelf() -> None:
     assert len(SAMPLE) >= 50
     for path in SAMPLE:
