@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import oracle
 import pytest
+from forging import Forger
+from projects import Refused, Run, commit, everything, write_atom
 
 PACKAGES = ("gcc", "libc6-dev", "make", "dash", "coreutils", "sed", "grep")
 SMALL = ("dash", "coreutils", "sed")  # part of the closure of PACKAGES, for imports that only have to be real
@@ -222,3 +224,76 @@ def orphans() -> Iterator[Callable[[], None]]:
 def isolated(*flags: str) -> tuple[str, ...]:
     """The words in front of a command that give it namespaces of its own: as root just these, else with a user namespace besides."""
     return ("unshare", *flags) if os.geteuid() == 0 else ("unshare", "-r", *flags)
+
+
+# --- a project of atoms, its server, another user; a set made step by step, and a server with the hook -----------------
+
+
+@pytest.fixture
+def atom(project: Path, key: Path, run: Run) -> Path:
+    """A project with a set and one committed atom, zlib 1.3.1."""
+    write_atom(project / "zlib", "zlib", "1.3.1")
+    commit(run, project)
+    run("git", "atom", "init", cwd=project)
+    return project
+
+
+@pytest.fixture
+def server(home: Path, run: Run, atom: Path) -> Path:
+    """A bare repository that checks what it receives, as `origin` of the project, with zlib 1.3.1 pushed to it."""
+    path = home / "server.git"
+    run("git", "init", "-q", "--bare", path)
+    run("git", "config", "receive.fsckObjects", "true", cwd=path)
+    run("git", "remote", "add", "origin", str(path), cwd=atom)
+    run("git", "push", "-q", "origin", "HEAD:refs/heads/main", cwd=atom)
+    run("git", "atom", "publish", "zlib", "--push", "origin", cwd=atom)
+    return path
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> dict[str, str]:
+    """The environment of another user, without a key."""
+    place = tmp_path / "stranger"
+    place.mkdir()
+    (place / ".gitconfig").write_text("[user]\n\tname = S\n\temail = s@example.org\n")
+    return {
+        "HOME": str(place),
+        "XDG_CACHE_HOME": str(place / ".cache"),
+        "XDG_DATA_HOME": str(place / ".local/share"),
+        "XDG_CONFIG_HOME": str(place / ".config"),
+        "GIT_CONFIG_GLOBAL": str(place / ".gitconfig"),
+    }
+
+
+@pytest.fixture
+def bare(home: Path, run: Run) -> Path:
+    """An empty bare repository with the hook."""
+    path = home / "server.git"
+    run("git", "init", "-q", "--bare", path)
+    run("git", "atom", "hooks", "install", cwd=path)
+    return path
+
+
+@pytest.fixture
+def forger(bare: Path, home: Path) -> Forger:
+    """A set with a 1.0.0 that the server has; names a, b and c are claimed."""
+    made = Forger(home / "forge.git").claim("a", "b", "c")
+    first = made.add("a", "1.0.0")
+    done = made.push(bare, *made.specs(first))
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+@pytest.fixture
+def refused(bare: Path, forger: Forger) -> Refused:
+    """Push, expect a refusal with this code, and the server exactly as before; returns what git said."""
+
+    def push(code: str, *specs: str, cwd: Forger = forger, options: tuple[str, ...] = ("--atomic",)) -> str:
+        before = everything(bare)
+        done = cwd.push(bare, *specs, options=options)
+        assert done.returncode == 1 and f"error[{code}]" in done.stderr, done.stderr
+        assert "Traceback" not in done.stderr and "ATOM-9004" not in done.stderr, done.stderr
+        assert everything(bare) == before, "a refusal leaves nothing"
+        return str(done.stderr)
+
+    return push

@@ -148,3 +148,8 @@ def bomb(forger: Forger, levels: int, width: int) -> tuple[Oid, Digest]:
         digest = of_tree(TreeEntry(mode, name, digest) for name in names)
         oid, mode = forger.tree(*((mode, name, oid) for name in names)), MODE_TREE
     return oid, digest
+
+
+def accepted(forger: Forger, to: Path, *specs: str) -> None:
+    done = forger.push(to, *specs)
+    assert done.returncode == 0, done.stderr

@@ -8,17 +8,16 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import oracle
 import pytest
 from conftest import SMALL, Scene, isolated
 from oracle import message
+from projects import Run, commit
 
 pytestmark = pytest.mark.slow
 HERE = Path(__file__).resolve().parent
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 MANIFEST = '[atom]\nid = "tiny"\nversion = "1.0.0"\ntype = "package"\n'
 
 
@@ -34,11 +33,6 @@ def simple(project: Path, key: Path, run: Run) -> Path:
     commit(run, project)
     run("git", "atom", "init", cwd=project)
     return project
-
-
-def commit(run: Run, repo: Path) -> None:
-    run("git", "add", ".", cwd=repo)
-    run("git", "commit", "-qm", "change", "--allow-empty", cwd=repo)
 
 
 # ---- the repository --------------------------------------------------------------------------------------------------

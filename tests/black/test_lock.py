@@ -12,19 +12,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-Run = Callable[..., "object"]
+from projects import Run, commit
 
 
 def atom(folder: Path, name: str, version: str = "1.0.0", more: str = "") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "atom.toml").write_text(f'[atom]\nid = "{name}"\nversion = "{version}"\n{more}')
     return folder
-
-
-def commit(run: Run, repo: Path) -> None:
-    run("git", "add", "-A", cwd=repo)
-    run("git", "commit", "-qm", "change", "--allow-empty", cwd=repo)
 
 
 @pytest.fixture

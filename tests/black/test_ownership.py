@@ -3,25 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-LOG = "refs/atoms-log/head"
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-def write_atom(folder: Path, name: str, version: str, content: str = "int main;\n") -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "atom.toml").write_text(f'[atom]\nid = "{name}"\nversion = "{version}"\ntype = "package"\n')
-    (folder / "main.c").write_text(content)
-
-
-def commit(run: Run, repo: Path) -> None:
-    run("git", "add", ".", cwd=repo)
-    run("git", "commit", "-qm", "change", cwd=repo)
+from projects import LOG, Run, commit, write_atom
 
 
 def state(run: Run, *repos: Path) -> str:

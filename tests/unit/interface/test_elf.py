@@ -34,7 +34,7 @@ SAMPLE = libraries(60)
 def told_by_readelf(path: str) -> tuple[set[tuple[str, str, bool]], set[tuple[str, str]]]:
     """Exports (name, version, default) and wants (name, version) as `readelf --dyn-syms` prints them."""
     argv = ["readelf", "--wide", "--dyn-syms", path]
-    text = subprocess.run(argv, capture_output=True, text=True, env={"LC_ALL": "C"}, check=True).stdout
+    text = subprocess.run(argv, capture_output=True, text=True, env=os.environ | {"LC_ALL": "C"}, check=True).stdout
     exports, wants = set(), set()
     for line in re.sub(r"<(OS|processor) specific>: \d+", "OTHER", text).splitlines():
         words = line.split()
