@@ -260,6 +260,7 @@ class _Supervisor:
         finally:
             os.waitpid(self.pid, 0)
             os.close(self.frames)
+            self.hear()  # another thread of this process may have been told of a signal before we listened
 
     def go(self) -> None:
         """Let it run the program: the blobs are what they are called."""

@@ -35,3 +35,11 @@ def test_a_signal_that_waited_still_ends_it() -> None:
     with pytest.raises(ChildProcessError):
         os.waitpid(supervisor.pid, os.WNOHANG)
     assert (descriptors(), signal.pthread_sigmask(signal.SIG_BLOCK, ())) == before
+
+
+def test_a_signal_another_thread_hears() -> None:
+    """With a second thread a signal is noted at once, so the `with` may end before it listens."""
+    before = descriptors(), signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with pytest.raises(KeyboardInterrupt), run._Supervisor({}):
+        raise KeyboardInterrupt
+    assert (descriptors(), signal.pthread_sigmask(signal.SIG_BLOCK, ())) == before
