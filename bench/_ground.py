@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from git_atom.app import imports, sourcing, world
+from git_atom.app.lock import sourcing
+from git_atom.app.world import imports, world
 from git_atom.core.digest import Digest
 from git_atom.core.host import Host, Progress
 from git_atom.core.tree import Leaf, tree_digest

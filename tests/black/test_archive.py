@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from git_atom.app import imports
+from git_atom.app.world import imports
 from git_atom.core.host import Host, Progress
 from git_atom.errors import AtomError, CannotError, MalformedError, NoSolutionError, RefusedError, UnavailableError
 from git_atom.ingest import apt

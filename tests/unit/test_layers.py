@@ -116,6 +116,19 @@ def test_imports_go_down() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_the_rooms_of_app_use_those_before_them() -> None:
+    row = re.search(r"^\| 5 \| `app` \|.*$", (ROOT / "docs/design.md").read_text(), re.M)
+    order = re.findall(r"`(\w+)`", row[0])[1:] if row else []
+    assert set(order) == {path.parent.name for path in PACKAGE.glob("app/*/__init__.py")}
+    wrong = []
+    for module in (m for m in modules() if m.path.startswith("app/") and m.path.count("/") == 2):
+        for name, line in ours(module):
+            parts = name.split(".")
+            if len(parts) > 3 and parts[1] == "app" and order.index(parts[2]) > order.index(module.path.split("/")[1]):
+                wrong.append(f"{module.path}:{line}: imports {name}")
+    assert not wrong, "\n".join(wrong)
+
+
 def test_errors_imports_nothing_of_ours() -> None:
     assert not list(ours(next(m for m in modules() if m.path == "errors.py")))
 

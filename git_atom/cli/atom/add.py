@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_atom.app.editing import Edited, add
+from git_atom.app.lock.editing import Edited, add
 from git_atom.cli.atom import summary
 from git_atom.cli.atom.consent import consent
 from git_atom.cli.parser import Ask

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_atom.app.owning import Done, How
+from git_atom.app.atom.owning import Done, How
 from git_atom.cli.parser import Ask
 from git_atom.errors import UsageError
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_atom.app.owning import standing
+from git_atom.app.atom.owning import standing
 from git_atom.cli.parser import Ask
 
 
@@ -14,7 +14,7 @@ def run(ask: Ask) -> int:
         value = dict(charter._asdict()) | {"anchor": found.anchor, "revoked": list(found.revoked)}
         ask.out.document("git-atom-charter/1", value)
         return 0
-    from git_atom.app.owning import fingerprint
+    from git_atom.app.atom.owning import fingerprint
 
     ask.out.line(f"anchor    {found.anchor}")
     ask.out.line(f"charter   {charter.seq}")

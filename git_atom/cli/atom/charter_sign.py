@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_atom.app.owning import sign
+from git_atom.app.atom.owning import sign
 from git_atom.cli.atom.changes import how, tell
 from git_atom.cli.parser import Ask
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_atom.app.owning import threshold
+from git_atom.app.atom.owning import threshold
 from git_atom.cli.atom.changes import how, tell
 from git_atom.cli.parser import Ask
 from git_atom.errors import UsageError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from git_atom.app.sets import Consent, Shown
+from git_atom.app.atom.sets import Consent, Shown
 from git_atom.cli.parser import Ask
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_atom.app import checkup
+from git_atom.app.atom import checkup
 from git_atom.cli.parser import Ask
 from git_atom.errors import UsageError
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_atom.app.driving import install
+from git_atom.app.lock.driving import install
 from git_atom.cli.parser import Ask
 
 

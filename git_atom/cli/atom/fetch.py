@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_atom.app.unsigned import Unsigned, fetch_any
+from git_atom.app.atom.unsigned import Unsigned, fetch_any
 from git_atom.cli.atom.consent import consent
 from git_atom.cli.parser import Ask
 

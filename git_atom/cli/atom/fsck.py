@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_atom.app.fsck import fsck
+from git_atom.app.atom.fsck import fsck
 from git_atom.cli.parser import Ask
 
 

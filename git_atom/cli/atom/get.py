@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_atom.app.showing import foresee, get
+from git_atom.app.atom.showing import foresee, get
 from git_atom.cli.atom.consent import consent
 from git_atom.cli.atom.show import document
 from git_atom.cli.parser import Ask

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_atom.app.hooking import install
+from git_atom.app.atom.hooking import install
 from git_atom.cli.parser import Ask
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 
-from git_atom.app.hooks import MAX_BYTES
-from git_atom.app.hooks import run as judge
+from git_atom.app.atom.hooks import MAX_BYTES
+from git_atom.app.atom.hooks import run as judge
 from git_atom.cli.parser import Ask
 
 _SECONDS = 600

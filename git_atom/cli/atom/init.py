@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_atom.app.publish import init
+from git_atom.app.atom.publish import init
 from git_atom.cli.parser import Ask
 
 _SAID = {

@@ -20,7 +20,7 @@ def run(ask: Ask) -> int:
         return _other(ask, source, name or "")
     if ask["unverified"]:
         raise UsageError("ATOM-9001", "'--unverified' asks another repository", hint="name its URL, path or +alias")
-    from git_atom.app.listing import own_versions
+    from git_atom.app.atom.listing import own_versions
 
     rows = own_versions(ask.host, name or "")
     ask.out.items(({"name": n, "version": v, "state": s} for n, v, s in rows), _TEXT, "git-atom-list/1")
@@ -36,7 +36,7 @@ def _is_source(text: str, cwd: str) -> bool:
 def _other(ask: Ask, source: str, name: str) -> int:
     if ask["unverified"]:
         return _by_refs(ask, source, name) or 0
-    from git_atom.app.atoms import peek
+    from git_atom.app.atom.atoms import peek
     from git_atom.errors import UnavailableError
 
     try:
@@ -67,12 +67,12 @@ def _other(ask: Ask, source: str, name: str) -> int:
 
 def _by_refs(ask: Ask, source: str, name: str, no_log: bool = False) -> int | None:
     """What refs claim; None, and nothing is said, when there is no log and no ref either."""
-    from git_atom.app.asking import claimed
+    from git_atom.app.atom.asking import claimed
 
     found = claimed(ask.host, source, name)
     rows = [(n, str(v), "unverified") for n, v in found.rows]
     if no_log:
-        from git_atom.app.unsigned import listed
+        from git_atom.app.atom.unsigned import listed
 
         others = listed(ask.host, source)
         if not found.rows and not found.foreign and not others:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_atom.app.showing import forked, history
+from git_atom.app.atom.showing import forked, history
 from git_atom.cli.parser import Ask
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_atom.app.starting import new
+from git_atom.app.lock.starting import new
 from git_atom.cli.parser import Ask
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_atom.app.editing import remove
+from git_atom.app.lock.editing import remove
 from git_atom.cli.atom.add import told
 from git_atom.cli.parser import Ask
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from git_atom.app.showing import Sight, show
-from git_atom.app.unsigned import Unsigned
+from git_atom.app.atom.showing import Sight, show
+from git_atom.app.atom.unsigned import Unsigned
 from git_atom.cli.parser import Ask
 
 

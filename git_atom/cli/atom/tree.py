@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_atom.app.locked import tree
+from git_atom.app.lock.locked import tree
 from git_atom.cli.parser import Ask
 
 

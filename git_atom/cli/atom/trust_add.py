@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from git_atom.app.forks import settle
-from git_atom.app.sets import trust_add, trusted
+from git_atom.app.atom.forks import settle
+from git_atom.app.atom.sets import trust_add, trusted
 from git_atom.cli.parser import Ask
 from git_atom.core.digest import Digest, Oid
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_atom.app.explaining import explain
+from git_atom.app.atom.explaining import explain
 from git_atom.cli.parser import Ask
 
 

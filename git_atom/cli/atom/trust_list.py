@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_atom.app.sets import trusted
+from git_atom.app.atom.sets import trusted
 from git_atom.cli.parser import Ask
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_atom.app.sets import trust_remove, trusted
+from git_atom.app.atom.sets import trust_remove, trusted
 from git_atom.cli.parser import Ask
 from git_atom.core.digest import Digest
 

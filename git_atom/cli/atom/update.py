@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_atom.app.intent import update
+from git_atom.app.lock.intent import update
 from git_atom.cli.atom.consent import consent
 from git_atom.cli.atom.lock import told
 from git_atom.cli.parser import Ask

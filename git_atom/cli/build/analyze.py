@@ -11,7 +11,7 @@ SHOWN = 8  # wanted symbols of one file named on a screen
 
 def run(ask: Ask) -> int:
     """Print what is provided and required, by name; exit 7 when a file could not be read."""
-    from git_atom.app.analyze import analyze
+    from git_atom.app.build.analyze import analyze
 
     found = analyze(ask.host, ask["what"]).value()
     if ask.out.json:

@@ -7,7 +7,7 @@ from git_atom.cli.parser import Ask
 
 def run(ask: Ask) -> int:
     """Print the packages of which nothing was read."""
-    from git_atom.app.records import uses
+    from git_atom.app.build.records import uses
 
     seen, rows, _ = uses(ask.host, ask["record"])
     unread = [row for row in rows if not row.read_files]

@@ -9,7 +9,7 @@ from git_atom.cli.parser import Ask
 
 def run(ask: Ask) -> int:
     """Build, print each output, and write the target's output where asked."""
-    from git_atom.app.build import build, write_out
+    from git_atom.app.build.build import build, write_out
 
     if ask["dry_run"]:
         return _plan(ask)
@@ -32,7 +32,7 @@ def run(ask: Ask) -> int:
 
 
 def _plan(ask: Ask) -> int:
-    from git_atom.app.build import plan
+    from git_atom.app.build.build import plan
 
     rows = [
         {"name": node.manifest.name, "version": str(node.manifest.version), "action": node.action, "state": "cached" if found else "would be built",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_atom.app import doctor
+from git_atom.app.build import doctor
 from git_atom.cli.parser import Ask
 
 

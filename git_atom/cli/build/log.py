@@ -7,7 +7,7 @@ from git_atom.cli.parser import Ask
 
 def run(ask: Ask) -> int:
     """Print the log as it was."""
-    from git_atom.app.records import open_seen
+    from git_atom.app.build.records import open_seen
 
     seen = open_seen(ask.host, ask["record"])
     if ask.out.json:

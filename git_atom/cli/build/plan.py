@@ -7,7 +7,7 @@ from git_atom.cli.parser import Ask
 
 def run(ask: Ask) -> int:
     """Print the matrix, a line a build."""
-    from git_atom.app.planning import plan
+    from git_atom.app.build.planning import plan
 
     made = plan(ask.host, ask["dir"] or ".")
     rows = (

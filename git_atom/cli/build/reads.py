@@ -7,7 +7,7 @@ from git_atom.cli.parser import Ask
 
 def run(ask: Ask) -> int:
     """Print packages with what was read of each; every path with --paths."""
-    from git_atom.app.records import uses
+    from git_atom.app.build.records import uses
 
     seen, rows, rest = uses(ask.host, ask["record"])
     record = seen.witness.record

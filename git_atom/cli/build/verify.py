@@ -7,7 +7,7 @@ from git_atom.cli.parser import Ask
 
 def run(ask: Ask) -> int:
     """Verify every witness of what the words name, nothing taken from the cache; exit 2 when none holds."""
-    from git_atom.app.verifying import verify
+    from git_atom.app.build.verifying import verify
 
     rows = verify(ask.host, ask["record"])
     if ask.out.json:

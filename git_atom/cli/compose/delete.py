@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_atom.app import compose
+from git_atom.app.compose import compose
 from git_atom.cli.parser import Ask
 
 

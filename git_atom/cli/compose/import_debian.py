@@ -7,7 +7,7 @@ from git_atom.cli.parser import Ask
 
 def run(ask: Ask) -> int:
     """Import, then print name and root."""
-    from git_atom.app.imports import import_debian, resolve
+    from git_atom.app.world.imports import import_debian, resolve
 
     if ask["dry_run"]:
         debs = resolve(ask.host, ask["package"], ask["suite"] or "", fresh=ask["update"], solver=ask["solver"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_atom.app.compositions import listing
+from git_atom.app.world.compositions import listing
 from git_atom.cli.parser import Ask
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from git_atom.app import entering
+from git_atom.app.world import entering
 from git_atom.cli.parser import Ask
 
 

@@ -1,6 +1,6 @@
 """What counts as read: files a build was given, not those it made."""
 
-from git_atom.app.executing import given_reads
+from git_atom.app.build.executing import given_reads
 from git_atom.core.digest import EMPTY, MODE_FILE, Oid
 from git_atom.core.tree import Leaf
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from git_atom.app.hooking import shim
+from git_atom.app.atom.hooking import shim
 from git_atom.core import refnames
 from git_atom.core.digest import MODE_FILE, MODE_LINK, MODE_TREE, Digest, Oid
 from git_atom.core.refnames import Place

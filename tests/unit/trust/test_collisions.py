@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from test_log import Set
 
-from git_atom.app.atoms import check_content
+from git_atom.app.atom.atoms import check_content
 from git_atom.core.digest import MODE_FILE
 from git_atom.errors import AtomError
 from git_atom.git import objects as reading

@@ -1,0 +1,1 @@
+"""Sets and their atoms: the own one and those of others, published, fetched, judged, owned."""

@@ -1,0 +1,228 @@
+"""Sets of atoms: the one of the user's repository, those kept in the store, and which of them the user trusts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from git_atom.app.atom import forks
+from git_atom.app.atom.policies import fresh, note_seen
+from git_atom.core import refnames, uri
+from git_atom.core.digest import Digest, Oid
+from git_atom.core.host import Host
+from git_atom.errors import AtomError, CannotError, RefusedError, UnavailableError
+from git_atom.git import config, proc, refs, remote
+from git_atom.git import repo as repos
+from git_atom.git.digests import TreeDigests
+from git_atom.git.objects import Objects
+from git_atom.git.refs import Change
+from git_atom.git.repo import Repo
+from git_atom.trust import log as logs
+from git_atom.trust.log import Log
+from git_atom.trust.publickey import parse
+from git_atom.trust.verified import Verified
+
+TRUSTED = "atom.trustedAnchor"
+_MIRRORS = "atomset"
+
+
+class Shown(NamedTuple):
+    """A set as it is shown to the user before being trusted: anchor, owners' fingerprints, where it was found."""
+
+    anchor: Digest
+    owners: tuple[str, ...]
+    source: str
+
+
+Consent = Callable[[Shown], bool]
+
+
+class OwnSet(NamedTuple):
+    """The user's repository with its set, open for reading and publishing."""
+
+    repo: Repo
+    objects: Objects
+    digests: TreeDigests
+    log: Verified[Log]
+
+
+def digests_of(host: Host, objects: Objects) -> TreeDigests:
+    """Tree digests that are remembered in the user's cache."""
+    return TreeDigests(objects, os.path.join(host.cache, "trees"))
+
+
+@contextmanager
+def own_set(host: Host, *, afresh: bool = False) -> Iterator[OwnSet]:
+    """The set of the repository the user stands in, its log verified (from its founding with `afresh`).
+
+    Raises CannotError ATOM-8006 when it has none, and what `discover` and log verification raise.
+    """
+    repo = repos.discover(host.cwd, host.environ)
+    head = refs.get(repo, refnames.LOG)
+    if head is None:
+        raise CannotError("ATOM-8006", "this repository has no set of atoms yet", hint="git atom init")
+    with Objects(repo) as objects:
+        digests = digests_of(host, objects)
+        yield OwnSet(repo, objects, digests, verify_own(host, objects, digests, head, afresh=afresh))
+
+
+def verify_own(host: Host, objects: Objects, digests: TreeDigests, head: Oid, *, afresh: bool = False) -> Verified[Log]:
+    """Verify a head of the own log, from the newest head that was verified here before where there is one.
+
+    That head is remembered in the cache; when the log does not continue it (a pending entry was signed anew), all is verified.
+    """
+    place = os.path.join(host.cache, "heads", objects.repo.git_dir.strip("/").replace("/", "%"))
+    known = None if afresh else _known_head(place)
+    floor = None
+    if known is not None and objects.get(known) is not None:
+        floor = logs.remembered(objects, known)
+    try:
+        log = logs.verify(objects, digests, head, floor=floor)
+    except RefusedError:
+        if floor is None:
+            raise
+        log = logs.verify(objects, digests, head)
+    digests.remember(log.value.tree)
+    if known != head:
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        with open(place + ".new", "w", encoding="ascii") as file:
+            file.write(head)
+        os.replace(place + ".new", place)
+    return log
+
+
+def _known_head(place: str) -> Oid | None:
+    try:
+        with open(place, encoding="ascii") as file:
+            return Oid.parse(file.read(100))
+    except (OSError, ValueError, AtomError):
+        return None
+
+
+def trusted(host: Host) -> tuple[Digest, ...]:
+    """The anchors the user trusts, from their own and the system's git configuration alone."""
+    return tuple(dict.fromkeys(Digest.parse(v, TRUSTED) for v in config.user_only(TRUSTED, host.environ)))
+
+
+def trust_add(host: Host, anchor: Digest) -> bool:
+    """Trust a set from now on; False when it is trusted already."""
+    if anchor in trusted(host):
+        return False
+    config.add_user(TRUSTED, anchor, host.environ)
+    return True
+
+
+def trust_remove(host: Host, anchor: Digest) -> bool:
+    """Trust a set no more; False when it was not trusted."""
+    return config.remove_user(TRUSTED, anchor, host.environ)
+
+
+def shown(log: Log, source: str) -> Shown:
+    """What a user is shown of a set before trusting it."""
+    return Shown(log.anchor, tuple(parse(line).fingerprint for line in log.charter.owners), source)
+
+
+def require_trust(host: Host, log: Log, source: str, consent: Consent | None) -> None:
+    """Go on only with a trusted set, or one the user says yes to now. Raises RefusedError ATOM-3013 with the way to trust it."""
+    if log.anchor in trusted(host):
+        return
+    asked = shown(log, source)
+    if consent is not None and consent(asked):
+        trust_add(host, log.anchor)
+        return
+    raise RefusedError(
+        "ATOM-3013",
+        f"the set at '{source}' is not one you trust",
+        note=f"anchor {log.anchor}\n" + "\n".join(f"owner {fingerprint}" for fingerprint in asked.owners),
+        hint=f"git atom trust add {log.anchor}",
+    )
+
+
+def stored(host: Host) -> list[tuple[Digest, Oid]]:
+    """The sets kept in the store: anchor and newest verified head."""
+    rows = refs.listing(repos.store(host), refnames.SETS)
+    return [(Digest("blake3:" + ref.split("/")[2]), oid) for ref, oid in rows if ref.count("/") == 3]
+
+
+def anchor_at(host: Host, source: str) -> Digest | None:
+    """The set that a source served when it was fetched last, or None."""
+    for anchor, mirrors in known_mirrors(host).items():
+        if source in mirrors:
+            return anchor
+    return None
+
+
+def known_mirrors(host: Host) -> dict[Digest, list[str]]:
+    """Where each stored set was fetched from."""
+    store = repos.store(host)
+    return {
+        anchor: config.get_all(store, f"{_MIRRORS}.{anchor.hex}.mirror", host.environ) for anchor, _ in stored(host)
+    }
+
+
+def remember_mirror(host: Host, anchor: Digest, source: str) -> None:
+    """Note in the store that a source serves a set (and no other set any more)."""
+    store = repos.store(host)
+    for other, mirrors in known_mirrors(host).items():
+        if source in mirrors and other != anchor:
+            key = f"{_MIRRORS}.{other.hex}.mirror"
+            proc.check(["git", "config", "--fixed-value", "--unset-all", key, source], env=store.env, cwd=store.git_dir)
+    key = f"{_MIRRORS}.{anchor.hex}.mirror"
+    if source not in config.get_all(store, key, host.environ):
+        proc.check(["git", "config", "--add", key, source], env=store.env, cwd=store.git_dir)
+
+
+def floor_of(store: Repo, objects: Objects, anchor: Digest) -> tuple[Oid | None, Verified[Log] | None]:
+    """The newest verified head of a set in the store, below which nobody may take us; `objects` must reach the store's objects."""
+    head = refs.get(store, refnames.set_log(anchor))
+    return head, (logs.remembered(objects, head) if head else None)
+
+
+class Fetched(NamedTuple):
+    """A log just fetched: still in quarantine until `incoming.accept()`. old: the store's head before it."""
+
+    incoming: remote.Incoming
+    objects: Objects
+    log: Verified[Log]
+    old: Oid | None
+    source: str
+
+
+@contextmanager
+def fetched_log(host: Host, source: str) -> Iterator[Fetched]:
+    """Fetch the log a source serves into the store's quarantine and verify it against what the store remembers of that set.
+
+    Raises UnavailableError ATOM-2011 (cannot be read) or 8011 (serves no set), and what log verification raises.
+    """
+    store = repos.store(host)
+    with remote.Incoming(store) as incoming:
+        head = incoming.fetch(source, {refnames.LOG: "refs/incoming/log"}).get(refnames.LOG)
+        if head is None:
+            raise UnavailableError(
+                "ATOM-8011",
+                f"'{uri.redact(source)}' serves no set of atoms",
+                note=f"it has no '{refnames.LOG}'",
+                hint="its owner publishes with git atom init and git atom publish --push",
+            )
+        with Objects(incoming.repo) as objects:
+            anchor = logs.claimed_anchor(objects, head)
+            old, floor = floor_of(store, objects, anchor)
+            digests = digests_of(host, objects)
+            log = forks.verify(host, objects, digests, head, floor, source, incoming.accept)
+            fresh(host, anchor, head, uri.redact(source))
+            digests.remember(log.value.tree)
+            yield Fetched(incoming, objects, log, old, source)
+
+
+def keep_log(host: Host, fetched: Fetched, more: list[Change]) -> None:
+    """Take a fetched log (and what was fetched with it) into the store: objects, then refs by compare-and-swap."""
+    fetched.incoming.accept()
+    log = fetched.log.value
+    changes = list(more)
+    if fetched.old != log.head:
+        changes.append(Change(refnames.set_log(log.anchor), log.head, fetched.old))
+    refs.update(repos.store(host), changes, "git atom fetch")
+    note_seen(host, log.anchor, log.head)
+    remember_mirror(host, log.anchor, fetched.source)

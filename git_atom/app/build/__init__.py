@@ -1,0 +1,1 @@
+"""Builds: from a lock to a graph of actions, run or served, and their records."""

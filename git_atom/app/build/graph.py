@@ -1,0 +1,245 @@
+"""From a directory or URI to a graph of actions: manifests and locks read, actions named, nothing fetched and nothing run.
+
+Hot: this is most of what `git build` does when everything is built already, so it reads texts and small trees only.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from git_atom.app import workdir
+from git_atom.app.build import planned
+from git_atom.app.build.planned import Planned
+from git_atom.atom.agreement import disagreements
+from git_atom.build import plan
+from git_atom.build.plan import Action, Source
+from git_atom.core import lock as locks
+from git_atom.core import manifest as manifests
+from git_atom.core.digest import Digest
+from git_atom.core.host import Host
+from git_atom.core.lock import Edge, Fetch, Lock, LockedAtom, LockedSub, LockedToolchain
+from git_atom.core.manifest import Manifest
+from git_atom.core.tree import Leaf, tree_digest
+from git_atom.errors import CannotError, RefusedError, UnavailableError
+from git_atom.git import repo as repos
+from git_atom.git import worktree
+from git_atom.git.objects import Objects
+from git_atom.git.repo import Repo
+from git_atom.view.layout import LAYOUT
+
+
+class Node(NamedTuple):
+    """One atom of the graph. files: its own files its build may see. folder: where they lie on disk, or "" when in the store.
+
+    sources: (place below /build, the lock's row). deps: actions of all atoms whose outputs are in its world, by name.
+    """
+
+    manifest: Manifest
+    lock: Lock
+    files: list[Leaf]
+    folder: str
+    sources: tuple[tuple[str, Fetch | LockedSub], ...]
+    toolchain: LockedToolchain
+    deps: tuple[tuple[str, Digest], ...]
+    action: Digest
+
+
+def platform() -> str:
+    """The platform builds of this machine are for."""
+    return f"{os.uname().machine}-linux"
+
+
+def graph(host: Host, target: str) -> list[Node]:
+    """The nodes a target needs, dependencies first, the target last. target: a directory ("" for the current one) or an atom's URI.
+
+    Raises CannotError ATOM-7002 for a lock that is absent or does not fit, and what reading manifests, locks and the store raises.
+    """
+    with Objects(repos.store(host)) as objects:
+        walk = _Walk(host, objects)
+        if "::" in target and not os.path.isdir(os.path.join(host.cwd, target)):
+            from git_atom.app.atom.atoms import fetch
+
+            found = fetch(host, target)
+            walk.stored(found.tree_oid, found.tree, f"{found.name} {found.version}", found.anchor)
+        else:
+            folder = os.path.normpath(os.path.join(host.cwd, target))
+            walk.directory(folder)
+            if len(walk.tops) == 1:
+                nodes = [Planned(n.manifest.name, str(n.manifest.version), n.action) for n in walk.nodes.values()]
+                planned.remember(host, folder, walk.tops.pop(), walk.paths, nodes)
+        return list(walk.nodes.values())
+
+
+class _Walk:
+    """Collects nodes by what they are: an atom of the store by its tree, a directory by its path."""
+
+    def __init__(self, host: Host, objects: Objects) -> None:
+        self.host = host
+        self.objects = objects
+        self.nodes: dict[str, Node] = {}
+        self.tops: set[str] = set()  # real paths of the work trees that were read
+        self.paths: dict[str, Digest] = {}  # what was read there, below its top: digest of a whole directory or file
+        self.trees: dict[str, Digest] = {}  # directory -> digest of all its files
+
+    def directory(self, folder: str) -> Node:
+        """The node of a directory of the work tree, as it stands."""
+        shown = os.path.relpath(folder, self.host.cwd)
+        if folder in self.nodes:
+            return self.nodes[folder]
+        _, manifest = workdir.manifest_at(folder, os.path.normpath(os.path.join(shown, manifests.FILE)))
+        data, lock = workdir.lock_at(folder, os.path.normpath(os.path.join(shown, locks.FILE)))
+        _agree(manifest, lock, shown, absent=data is None)
+        repo = repos.discover(folder, self.host.environ)
+        top = os.path.realpath(repo.work_tree or folder)
+        inside = os.path.relpath(os.path.realpath(folder), top)
+        files = worktree.leaves(repo, inside)
+        self.tops.add(top)
+        self.trees[folder] = self.paths[inside] = tree_digest(files)
+        self._subs(repo, top, folder, manifest, lock)
+        paths = {d.name: d.path for d in manifest.deps if d.path}
+        edges = {d.atom: os.path.normpath(os.path.join(folder, paths[d.key])) for d in lock.deps if d.key in paths}
+        return self._node(folder, manifest, lock, files, folder, edges, "")
+
+    def _subs(self, repo: Repo, top: str, folder: str, manifest: Manifest, lock: Lock) -> None:
+        """See that the paths a build takes in from elsewhere in the work tree are as they were locked."""
+        names = {s.name: s.path for s in manifest.srcs if s.path and "build" in s.uses}
+        wanted = {
+            os.path.relpath(os.path.realpath(os.path.join(folder, names[sub.name])), top): sub
+            for sub in lock.subs
+            if sub.name in names
+        }
+        found = worktree.digests(repo, list(wanted)) if wanted else {}
+        for path, sub in wanted.items():
+            if found.get(path) != sub.tree:
+                raise CannotError("ATOM-7002", f"'{path}' has changed since it was locked", hint="git atom lock")
+        self.paths |= found
+
+    def stored(self, tree: str, digest: Digest, shown: str, anchor: str) -> Node:
+        """The node of an atom whose tree is in the store; its files are digested now and must be what was signed or locked."""
+        if tree in self.nodes:
+            return self.nodes[tree]
+        files = self.objects.listing(tree)
+        if tree_digest(files) != digest:
+            raise RefusedError(
+                "ATOM-7001",
+                f"the content of '{shown}' in the store is not what was promised",
+                note=f"promised {digest}",
+            )
+        texts = {leaf.path: leaf.oid for leaf in files if leaf.path in (b"atom.toml", b"atom.lock")}
+        manifest = manifests.parse(self.objects.read(texts[b"atom.toml"])[2], f"{shown}: atom.toml")
+        lock = locks.EMPTY
+        if b"atom.lock" in texts:
+            lock = locks.parse(self.objects.read(texts[b"atom.lock"])[2], f"{shown}: atom.lock")
+        _agree(manifest, lock, shown, absent=b"atom.lock" not in texts)
+        return self._node(tree, manifest, lock, files, "", {}, anchor)
+
+    def _node(
+        self,
+        key: str,
+        manifest: Manifest,
+        lock: Lock,
+        leaves: list[Leaf],
+        folder: str,
+        local: dict[Edge, str],
+        anchor: str,
+    ) -> Node:
+        deps = sorted({(d.manifest.name, d.action) for d in self._deps(lock, folder, local, anchor)})
+        toolchain = next((t for t in lock.toolchains if t.platform == platform()), None)
+        if toolchain is None:
+            raise UnavailableError("ATOM-7004", f"'{manifest.name}' has no toolchain locked for {platform()}",
+                                   hint="name one under [toolchain], then git atom lock")  # fmt: skip
+        if not manifest.build.commands:
+            raise CannotError(
+                "ATOM-7003", f"'{manifest.name}' says nothing of how it is built", hint='add [build] with run = ["..."]'
+            )
+        files = plan.own_files(manifest, leaves)
+        sources = _sources(manifest, lock)
+        action = Action(
+            manifest.build.commands,
+            tree_digest(files),
+            tuple(Source(place, "fetch", row.digest) if isinstance(row, Fetch) else Source(place, "tree", row.tree) for place, row in sources),
+            tuple(deps),
+            toolchain.root,
+            toolchain.platform,
+            plan.JOBS,
+            LAYOUT,
+        )  # fmt: skip
+        node = Node(manifest, lock, files, folder, sources, toolchain, tuple(deps), plan.digest(action))
+        self.nodes[key] = node
+        return node
+
+    def _deps(self, lock: Lock, folder: str, local: dict[Edge, str], anchor: str) -> list[Node]:
+        """The nodes of everything a lock puts into the world of its build: dependencies for building, and what those need to run."""
+        wanted = [d.atom for d in lock.deps if "build" in d.uses]
+        seen: dict[Edge, LockedAtom] = {}
+        while wanted:
+            edge = wanted.pop()
+            atom = lock.atom(edge)
+            if atom is not None and edge not in seen:
+                seen[edge] = atom
+                wanted += atom.run
+        return [self._dep(atom, lock, local, anchor) for _, atom in sorted(seen.items())]
+
+    def _dep(self, atom: LockedAtom, lock: Lock, local: dict[Edge, str], anchor: str) -> Node:
+        shown = f"{atom.name} {atom.version}"
+        if atom.edge in local:
+            node = self.directory(local[atom.edge])
+            if self.trees[local[atom.edge]] != atom.tree:
+                raise CannotError("ATOM-7002", f"'{atom.name}' has changed since it was locked", hint="git atom lock")
+            return node
+        tree = self._tree_of(atom, lock, anchor)
+        return self.stored(tree, atom.tree, shown, atom.set or anchor)
+
+    def _tree_of(self, atom: LockedAtom, lock: Lock, anchor: str) -> str:
+        """Id of a foreign atom's tree in the store, brought there from the lock's mirrors when it is not."""
+        if atom.commit:
+            found = self.objects.get(atom.commit)
+            if found is not None:
+                return self.objects.commit_tree(atom.commit)
+        from git_atom.app.atom import sets
+        from git_atom.app.atom.atoms import fetch_anywhere, stored_atom
+
+        own = Digest(atom.set or anchor)
+        held = stored_atom(self.host, own, atom.name, atom.version)
+        if held is not None:
+            return held.tree_oid
+        mirrors = [m for s in lock.sets if s.anchor == own for m in s.mirrors] or sets.known_mirrors(self.host).get(
+            own, []
+        )
+        if (brought := fetch_anywhere(self.host, own, mirrors, atom.name, atom.version)) is not None:
+            return brought.tree_oid
+        raise UnavailableError("ATOM-7005", f"'{atom.name} {atom.version}' is not in the store, and no place of its set has it",
+                               hint="git atom fetch <url>::" + atom.name)  # fmt: skip
+
+
+def _agree(manifest: Manifest, lock: Lock, shown: str, *, absent: bool) -> None:
+    target = "" if shown == "." else f" {shown}"
+    if absent and (manifest.deps or manifest.srcs or manifest.toolchain):
+        raise CannotError("ATOM-7002", f"'{manifest.name}' has no lock", hint=f"git atom lock{target}")
+    wrong = disagreements(manifest, lock)
+    if wrong:
+        raise CannotError(
+            "ATOM-7002",
+            f"the lock of '{manifest.name}' does not fit its manifest",
+            note="\n".join(wrong[:5]),
+            hint=f"git atom lock{target}",
+        )
+
+
+def _sources(manifest: Manifest, lock: Lock) -> tuple[tuple[str, Fetch | LockedSub], ...]:
+    """What fills /build beside the atom's own files; sources that only tests use stay out."""
+    names = {s.name for s in manifest.srcs if "build" in s.uses}
+    rows: list[tuple[str, Fetch | LockedSub]] = []
+    for fetch in lock.fetches:
+        if fetch.name in names:
+            inner = _component(fetch.url) if fetch.package else ""
+            rows.append((f"{fetch.name}/{inner}" if inner else fetch.name, fetch))
+    rows += [(sub.name, sub) for sub in lock.subs if sub.name in names]
+    return tuple(sorted(rows))
+
+
+def _component(url: str) -> str:
+    """The directory a component tarball of a Debian source goes to, `orig-<component>`; "" for the main one."""
+    name = url.rpartition("/")[2]
+    return name.partition(".orig-")[2].partition(".tar.")[0] if ".orig-" in name else ""

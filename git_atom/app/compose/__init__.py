@@ -1,0 +1,1 @@
+"""Compositions made of what was built and of what that needs."""

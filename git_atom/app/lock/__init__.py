@@ -1,0 +1,1 @@
+"""Manifests and locks: chosen, written, edited, looked at, merged."""

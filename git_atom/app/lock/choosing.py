@@ -1,0 +1,174 @@
+"""Which atoms a manifest's dependencies come to: the complete solver over verified set logs, and the lock's part that says so.
+
+What is locked stays as long as there is any solution with all of it; only when there is none are all versions looked at, what is
+locked still before what is newer. ADR 0080 says what is solved together and what is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from git_atom.app.lock.ground import Ground, circle
+from git_atom.app.lock.refusing import refusal
+from git_atom.app.lock.shelf import Shelf, Thing
+from git_atom.app.lock.stock import Stock
+from git_atom.core.digest import Digest, Oid
+from git_atom.core.lock import Edge, LockedAtom, LockedDep, LockedSet
+from git_atom.errors import CannotError, MalformedError
+from git_atom.git import refs
+from git_atom.resolve.problem import Problem, Requirement
+from git_atom.resolve.solve import Unsolvable, solve
+from git_atom.resolve.walk import Solution
+
+RUN = frozenset({"run"})
+
+
+class Choice(NamedTuple):
+    """The part of a lock that speaks of atoms; spoken_of: the chosen ones that were warned of, as (set, name, version)."""
+
+    sets: tuple[LockedSet, ...]
+    deps: tuple[LockedDep, ...]
+    atoms: tuple[LockedAtom, ...]
+    spoken_of: tuple[tuple[str, str, str], ...] = ()
+
+
+def choose(ground: Ground) -> Choice:
+    """Choose for every dependency of a manifest, and for what the chosen need to run.
+
+    Raises NoSolutionError ATOM-8041, 8048, 8700 with the chains and the ways out, CannotError ATOM-8046 and 8701 for atoms that need
+    themselves, and what reading path dependencies and sets raises.
+    """
+    if not ground.manifest.deps:
+        return Choice((), (), ())
+    with Stock(ground.host, ground.old, offline=ground.offline, consent=ground.consent) as stock:
+        shelf = Shelf(ground, stock)
+        found = answer(shelf, shelf.roots)
+        if isinstance(found, Unsolvable):
+            shelf.widen()
+            found = answer(shelf, shelf.roots)
+        if isinstance(found, Unsolvable):
+            raise refusal(ground, shelf, found, lambda roots: isinstance(answer(shelf, roots), Solution))
+        things = [shelf.thing(one.candidate) for one in found.chosen]
+        _not_itself(ground, things)
+        _no_circle(found)
+        return _choice(ground, shelf, found, things)
+
+
+def newer(ground: Ground) -> list[tuple[str, str, str, str, str]]:
+    """For each locked atom of another set: name, locked version, what choosing anew comes to, the newest, and why not to keep it.
+
+    Raises what `choose` raises.
+    """
+    atoms = [atom for atom in ground.old.atoms if atom.set]
+    if not atoms:
+        return []
+    with Stock(ground.host, ground.old, offline=ground.offline, consent=ground.consent) as stock:
+        shelf = Shelf(ground, stock)
+        found = answer(shelf, shelf.roots)
+        chosen = {shelf.thing(one.candidate).edge: one for one in found.chosen} if isinstance(found, Solution) else {}
+        out = []
+        for atom in atoms:
+            rows = stock.versions(Digest(atom.set), atom.name, shelf.asked(atom.set))
+            usable = [
+                version
+                for version, reason in rows
+                if not reason and (not version.prerelease or atom.version.prerelease)
+            ]
+            why = next((reason for version, reason in rows if version == atom.version), "")
+            anew = chosen.get(atom.edge)
+            newest = max([*usable, atom.version])
+            out.append((atom.name, str(atom.version), anew.candidate.version if anew else "", str(newest), why))
+        return out
+
+
+def answer(shelf: Shelf, roots: Sequence[Requirement]) -> Solution | Unsolvable:
+    """Solve, reading what gets chosen until everything chosen was read; the result is that of having read everything."""
+    while True:
+        found = solve(Problem(tuple(roots), shelf, shelf.prefer(), RUN))
+        if isinstance(found, Unsolvable) or not shelf.read([one.candidate for one in found.chosen]):
+            return found
+
+
+def _not_itself(ground: Ground, things: Sequence[Thing]) -> None:
+    """The atom at hand may not come back as what it needs, neither from the work tree nor as published in this repository's set."""
+    name = ground.manifest.name
+    if not any(thing.name == name for thing in things):
+        return
+    own = {"", _own_set(ground)}
+    if any(thing.name == name and thing.set in own for thing in things):
+        raise CannotError("ATOM-8046", f"'{name}' depends on itself", where=ground.name,
+                          note="a dependency of it needs it in turn", hint="take that dependency out")  # fmt: skip
+
+
+def _own_set(ground: Ground) -> str:
+    from git_atom.core import refnames
+    from git_atom.git.objects import Objects
+    from git_atom.trust import log as logs
+
+    head = refs.get(ground.repo, refnames.LOG) if ground.repo else None
+    if head is None or ground.repo is None:
+        return ""
+    with Objects(ground.repo) as objects:
+        return str(logs.claimed_anchor(objects, head))
+
+
+def _no_circle(found: Solution) -> None:
+    """Raise CannotError ATOM-8701 when chosen atoms need each other to run."""
+    from graphlib import CycleError, TopologicalSorter
+
+    below: dict[int, list[int]] = {}
+    for edge in found.edges:
+        if edge.asker >= 0:
+            below.setdefault(edge.asker, []).append(edge.target)
+    try:
+        TopologicalSorter(below).prepare()
+    except CycleError as error:
+        names = [str(found.chosen[at].candidate) for at in reversed(error.args[1])]
+        raise circle(names, "") from error
+
+
+def _choice(ground: Ground, shelf: Shelf, found: Solution, things: Sequence[Thing]) -> Choice:
+    """The rows of a lock for a solution."""
+    deps = []
+    for dep, root in zip(sorted(ground.manifest.deps), shelf.roots, strict=True):
+        deps.append(LockedDep(dep.name, shelf.edge_of(root), dep.uses))
+    rows, spoken = [], []
+    for thing in things:
+        run = tuple(sorted({need.edge for need in shelf.needed(thing)}))
+        if not thing.set:
+            rows.append(LockedAtom("", thing.name, thing.version, "", shelf.local[thing.name].tree, (), run))
+            continue
+        release = shelf.packages[thing].release
+        rows.append(LockedAtom(thing.set, thing.name, thing.version, release.commit, release.tree, (), run))
+        _unedited(ground, rows[-1])
+        if shelf.stock.warn(Digest(thing.set), release):
+            spoken.append((thing.set, thing.name, str(thing.version)))
+    return Choice(_sets(ground, shelf, rows), tuple(deps), tuple(rows), tuple(spoken))
+
+
+def _unedited(ground: Ground, row: LockedAtom) -> None:
+    """A row that stays must have the edges that the atom's own manifest gives it."""
+    old = ground.old.atom(row.edge)
+    if old is not None and (old.version, old.tree) == (row.version, row.tree) and old.run != row.run:
+        was, now = (", ".join(name for _, name in edges) or "nothing" for edges in (old.run, row.run))
+        raise MalformedError("ATOM-8707", f"the lock says '{row.name} {row.version}' needs {was}, and its manifest says {now}", where=ground.name,
+                             hint="the lock was edited; take a version of it that was committed, or delete it and run git atom lock")  # fmt: skip
+
+
+def _sets(ground: Ground, shelf: Shelf, rows: Sequence[LockedAtom]) -> tuple[LockedSet, ...]:
+    """The sets in use; a head moves on only when what is selected from its set does."""
+    out = []
+    for anchor in sorted({row.set for row in rows if row.set}):
+        old = next((s for s in ground.old.sets if s.anchor == anchor), None)
+        before = _selection(ground.old.atoms, anchor)
+        if old is not None and (before == _selection(rows, anchor) or not shelf.stock.was_asked(Digest(anchor))):
+            head: Oid = old.head
+        else:
+            head = shelf.stock.head(Digest(anchor))
+        out.append(LockedSet(Digest(anchor), head, shelf.mirrors(anchor)))
+    return tuple(out)
+
+
+def _selection(rows: Sequence[LockedAtom], anchor: str) -> set[tuple[Edge, object]]:
+    return {(row.edge, row.version) for row in rows if row.set == anchor}

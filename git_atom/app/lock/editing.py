@@ -1,0 +1,247 @@
+"""`git atom add` and `git atom remove`: the manifest edited in place and locked, both written or neither."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from git_atom.app import workdir
+from git_atom.app.atom import asking, sets
+from git_atom.app.lock import intent
+from git_atom.app.lock.intent import Files, Made, unknown
+from git_atom.core import lock as locks
+from git_atom.core import manifest as manifests
+from git_atom.core import refnames, uri
+from git_atom.core.digest import Digest
+from git_atom.core.host import Host
+from git_atom.core.lock import Lock
+from git_atom.core.manifest import USES, Dep, Manifest
+from git_atom.core.uri import Uri
+from git_atom.core.version import ANY
+from git_atom.errors import AtomError, ConflictError, MalformedError, NegativeError
+from git_atom.git import config, refs, worktree
+from git_atom.git import repo as repos
+from git_atom.git.objects import Objects
+from git_atom.git.repo import Repo
+from git_atom.trust import log as logs
+
+
+class Edited(NamedTuple):
+    """What became of manifest and lock: their paths, the dependencies as they are told, changes of the lock, whether anything is other."""
+
+    manifest: str
+    lock: str
+    edits: tuple[str, ...]
+    changes: tuple[intent.Change, ...]
+    written: bool
+
+
+class _Source(NamedTuple):
+    """Where a dependency is from: exactly one of url and path."""
+
+    url: str = ""
+    path: str = ""
+
+
+def add(
+    host: Host,
+    texts: Sequence[str],
+    *,
+    uses: Sequence[str] = (),
+    offline: bool = False,
+    dry_run: bool = False,
+    consent: sets.Consent | None = None,
+) -> Edited:
+    """Make atoms dependencies of the atom in the current directory, or change how they are, and lock.
+
+    Without a requirement the newest version is taken, and what is compatible with it written down. Aliases are expanded, credentials
+    left out. Raises what URIs, sources and locking raise; nothing is written then.
+    """
+    files = intent.read(host, ".")
+    data, asked = files.data, []
+    before = files.value
+    for text in texts:
+        wanted = Uri.parse(text)
+        source = _source(host, files, before, wanted)
+        values: dict[str, str | tuple[str, ...]] = {"path": source.path} if source.path else {"url": source.url}
+        if wanted.requirement:
+            values["version"] = str(wanted.requirement)
+        if uses:
+            values["for"] = tuple(use for use in USES if use in uses)
+        data = _put(data, before, wanted.name, values)
+        asked.append(wanted._replace(source=source.url or source.path))
+    ground = intent.stand(host, _with(files, data), offline=offline, consent=consent)
+    ground = ground._replace(pending=tuple(str(one) for one in asked))
+    made = intent.work_out(ground, _with(files, data))
+    data = _settled(data, files.manifest, made.lock, [one.name for one in asked])
+    return _done(files, data, made, dry_run)
+
+
+def remove(host: Host, names: Sequence[str], *, offline: bool = False, dry_run: bool = False) -> Edited:
+    """Take dependencies out of the manifest of the atom in the current directory, and lock.
+
+    Raises NegativeError ATOM-8708 for a name that is none, CannotError ATOM-1026 for a text that cannot be edited.
+    """
+    from git_atom.core import manifest_edit
+
+    files = intent.read(host, ".")
+    data = files.data
+    known = {dep.name for dep in files.value.deps}
+    for name in dict.fromkeys(names):
+        if name not in known:
+            raise unknown(name, known, files.manifest)
+        data = manifest_edit.drop(data, name)
+    ground = intent.stand(host, _with(files, data), offline=offline, consent=None)
+    return _done(files, data, intent.work_out(ground, _with(files, data)), dry_run)
+
+
+def _with(files: Files, data: bytes) -> Files:
+    """The same files with another manifest; raises what reading it raises."""
+    return files._replace(data=data, value=manifests.parse(data, files.manifest))
+
+
+def _put(data: bytes, before: Manifest, name: str, values: dict[str, str | tuple[str, ...]]) -> bytes:
+    from git_atom.core import manifest_edit
+
+    old = next((dep for dep in before.deps if dep.name == name), None)
+    other = "url" if "path" in values else "path"
+    if old is not None and (old.url if other == "url" else old.path):
+        data = manifest_edit.drop_key(data, name, other)
+    return manifest_edit.put(data, name, values)
+
+
+def _settled(data: bytes, where: str, lock: Lock, names: Sequence[str]) -> bytes:
+    """The manifest with a requirement for each new dependency of another set that has none: what is compatible with the version chosen."""
+    from git_atom.core import manifest_edit
+
+    for dep in manifests.parse(data, where).deps:
+        atom = next((lock.atom(row.atom) for row in lock.deps if row.key == dep.name), None)
+        if dep.name in names and dep.url and dep.requirement == ANY and atom is not None:
+            data = manifest_edit.put(data, dep.name, {"version": f"^{atom.version}"})
+    return data
+
+
+def _done(files: Files, data: bytes, made: Made, dry_run: bool) -> Edited:
+    """Write both files; a manifest that is as before is not touched."""
+    changed = data != files.data
+    if not dry_run:
+        both = [(os.path.join(files.folder, manifests.FILE), data)] if changed else []
+        both += [(os.path.join(files.folder, locks.FILE), made.text)] if made.changed else []
+        workdir.write_all(both)
+    edits = _edits(files.value.deps, manifests.parse(data, files.manifest).deps)
+    return Edited(files.manifest, files.lock, edits, made.changes, changed or made.changed)
+
+
+def _edits(old: Sequence[Dep], new: Sequence[Dep]) -> tuple[str, ...]:
+    was, now = ({dep.name: _told(dep) for dep in deps} for deps in (old, new))
+    out = []
+    for name in sorted(was.keys() | now.keys()):
+        if was.get(name) != now.get(name):
+            sign = "+" if name not in was else "-" if name not in now else "~"
+            out.append(f"{sign} {now.get(name) or was[name]}")
+    return tuple(out)
+
+
+def _told(dep: Dep) -> str:
+    return f"{dep.url or dep.path}::{dep.name}@{dep.requirement}" + (
+        "" if dep.uses == ("build", "run") else f" for {', '.join(dep.uses)}"
+    )
+
+
+# ---- where an atom is from -----------------------------------------------------------------------------------------------
+
+
+def _source(host: Host, files: Files, before: Manifest, wanted: Uri) -> _Source:
+    """Where an atom is from: what the URI says, or for a name alone the manifest, this repository, the sets that are known."""
+    repo = _repo(host)
+    if not wanted.source:
+        old = next((dep for dep in before.deps if dep.name == wanted.name), None)
+        if old is not None:
+            return _Source(old.url, old.path)
+        return _in_this_repository(files, repo, wanted.name) or _in_known_sets(host, files, wanted.name)
+    expanded = uri.expand(
+        wanted.source, lambda alias: config.get(None, f"atom.alias.{alias}", host.environ, cwd=host.cwd)
+    )
+    if uri.kind(expanded) != "path":
+        if uri.has_credentials(expanded):
+            host.progress.say(
+                "credentials are not written down; git's credential helpers give them when they are needed"
+            )
+        return _Source(uri.public(expanded))
+    place = asking.locate(host, expanded)
+    top = os.path.realpath(repo.work_tree) if repo and repo.work_tree else ""
+    if top and os.path.isfile(os.path.join(place, manifests.FILE)) and _below(os.path.realpath(place), top):
+        return _beside(files, place, wanted)
+    return _Source(place)
+
+
+def _beside(files: Files, place: str, wanted: Uri) -> _Source:
+    """An atom of this repository, by the directory it lies in."""
+    shown = os.path.relpath(place, files.folder)
+    name = workdir.manifest_at(place, os.path.join(shown, manifests.FILE))[1].name
+    if name != wanted.name:
+        raise MalformedError("ATOM-8711", f"'{shown}' holds the atom '{name}', not '{wanted.name}'", hint=f"git atom add {wanted.source}::{name}")  # fmt: skip
+    return _Source(path=shown)
+
+
+def _below(place: str, top: str) -> bool:
+    return place == top or place.startswith(top + os.sep)
+
+
+def _repo(host: Host) -> Repo | None:
+    try:
+        return repos.discover(host.cwd, host.environ)
+    except AtomError as error:
+        if error.code != "ATOM-2003":
+            raise
+        return None
+
+
+def _in_this_repository(files: Files, repo: Repo | None, name: str) -> _Source | None:
+    """An atom of the work tree by its name."""
+    found = []
+    for path in worktree.named(repo, manifests.FILE) if repo and repo.work_tree else []:
+        folder = os.path.dirname(os.path.join(os.path.realpath(repo.work_tree or ""), path)) if repo else ""
+        try:
+            if workdir.manifest_at(folder, path)[1].name == name:
+                found.append(os.path.relpath(folder, os.path.realpath(files.folder)))
+        except AtomError:
+            continue  # what is wrong with it is said when it is locked
+    if len(found) > 1:
+        raise ConflictError("ATOM-8710", f"'{name}' is the name of several atoms of this repository", note="\n".join(found),
+                            hint=f"git atom add {found[0]}::{name}")  # fmt: skip
+    return _Source(path=found[0]) if found else None
+
+
+def _in_known_sets(host: Host, files: Files, name: str) -> _Source:
+    """An atom of the sets in the lock, or else of the sets that are in the store and trusted."""
+    store = repos.store(host)
+    mirrors = sets.known_mirrors(host)
+    locked = {Digest(s.anchor): [*s.mirrors] for s in files.old.sets}
+    trusted = {anchor: mirrors.get(anchor, []) for anchor in sets.trusted(host)}
+    every: set[str] = set()
+    for group in (locked, trusted):
+        found: list[tuple[Digest, str]] = []
+        with Objects(store) as objects:
+            for anchor, urls in sorted(group.items()):
+                head = refs.get(store, refnames.set_log(anchor))
+                names = set(logs.names(objects, objects.commit_tree(head))) if head else set()
+                every |= names
+                if name in names and urls:
+                    found.append((anchor, _best(urls)))
+        if len(found) > 1:
+            raise ConflictError("ATOM-8710", f"'{name}' is the name of atoms of several sets", note="\n".join(f"{a} {u}" for a, u in found),
+                                hint=f"git atom add {found[0][1]}::{name}")  # fmt: skip
+        if found:
+            return _Source(found[0][1])
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, sorted(every), 1)
+    raise NegativeError("ATOM-8709", f"no set that is known here has an atom '{name}'", note="sets are known once something was fetched from them, and trusted",
+                        hint=f"did you mean '{near[0]}'?" if near else f"git atom add <url>::{name}")  # fmt: skip
+
+
+def _best(urls: Sequence[str]) -> str:
+    """The mirror to write down: one that other machines reach, too, where there is one."""
+    return uri.public(next((url for url in urls if uri.is_remote(url)), urls[0]))

@@ -1,0 +1,155 @@
+"""Looking at a lock: `git atom tree`, `git atom why`, `git atom outdated`. The first two read the two texts and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from git_atom.app.lock import intent
+from git_atom.app.lock.ground import Ground
+from git_atom.app.lock.intent import Files, unknown
+from git_atom.core.host import Host
+from git_atom.core.lock import Edge, Lock
+from git_atom.core.manifest import Manifest
+from git_atom.errors import CannotError
+from git_atom.resolve import paths
+from git_atom.resolve.paths import Branch
+from git_atom.resolve.problem import Candidate, Requirement, Term
+from git_atom.resolve.walk import Chosen, Solution
+from git_atom.resolve.walk import Edge as Link
+
+
+class Row(NamedTuple):
+    """One line of a tree. wanted: the requirement that leads here, where the manifest states one; again: shown in full before."""
+
+    depth: int
+    name: str
+    version: str
+    wanted: str
+    uses: str
+    again: bool
+    drawn: str  # the branches before it
+
+
+class Old(NamedTuple):
+    """A locked atom that could be another version. update: what git atom update would choose; newest: of its set; why: what is wrong."""
+
+    name: str
+    locked: str
+    update: str
+    newest: str
+    why: str
+
+
+def tree(host: Host, names: Sequence[str], *, inverted: bool = False) -> list[Row]:
+    """The locked graph from the atom at hand down, or from the named atoms; inverted from the named (or the lowest) atoms up.
+
+    Raises CannotError ATOM-8712 without a lock, NegativeError ATOM-8708 for a name that is not in it.
+    """
+    files, manifest = _read(host)
+    found = solution(manifest, files.old)
+    known = {one.candidate.name for one in found.chosen}
+    for name in names:
+        if name not in known:
+            raise unknown(name, known, files.lock)
+    if inverted:
+        tops = names or _lowest(found)
+        return _draw([_row(b, 0) for name in tops for b in paths.inverted(found, name)])
+    if names:
+        return _draw([_row(b, 0) for name in names for b in paths.tree(_from(found, name))])
+    top = Row(0, manifest.name, str(manifest.version), "", "", False, "")
+    return _draw([top, *(_row(b, 1) for b in paths.tree(found))])
+
+
+def why(host: Host, name: str, *, every: bool = False) -> list[tuple[str, ...]]:
+    """Why an atom is in the lock: the shortest path to it from the atom at hand, or every one, shortest first.
+
+    Raises CannotError ATOM-8712 without a lock, NegativeError ATOM-8708 for a name that is not in it.
+    """
+    files, manifest = _read(host)
+    found = solution(manifest, files.old)
+    known = {one.candidate.name for one in found.chosen}
+    if name not in known:
+        raise unknown(name, known, files.lock)
+    top = f"{manifest.name} {manifest.version}"
+    shown = paths.every(found, name) if every else [paths.shortest(found, name)]
+    return [(top, *(_step(step.wanted, step.chosen) for step in path)) for path in shown]
+
+
+def outdated(host: Host, *, offline: bool = False) -> list[Old]:
+    """The locked atoms of other sets for which there is something newer, or which were retracted; asks their sets.
+
+    Raises CannotError ATOM-8712 without a lock, and what choosing raises.
+    """
+    from git_atom.app.lock import choosing
+
+    files, _ = _read(host)
+    ground: Ground = intent.stand(host, files, offline=offline, consent=None)
+    return [
+        Old(name, *words) for name, *words in choosing.newer(ground._replace(anew=True)) if words[0] != words[2] or words[3]
+    ]  # fmt: skip
+
+
+def _read(host: Host) -> tuple[Files, Manifest]:
+    files = intent.read(host, ".")
+    if files.before is None:
+        raise CannotError("ATOM-8712", f"there is no '{files.lock}'", hint="git atom lock")
+    return files, files.value
+
+
+def solution(manifest: Manifest, lock: Lock) -> Solution:
+    """A lock as the solution that it is, with the manifest's requirements on the edges from the atom at hand."""
+    order = sorted(lock.atoms, key=lambda a: (a.name, a.set))
+    place: dict[Edge, int] = {atom.edge: at for at, atom in enumerate(order)}
+    stated = {dep.name: str(dep.requirement) for dep in manifest.deps}
+    links = [
+        Link(-1, Requirement((Term(d.atom[1], stated.get(d.key, "")),), kind="/".join(d.uses)), place[d.atom])
+        for d in lock.deps
+    ]
+    links += [
+        Link(place[atom.edge], Requirement((Term(edge[1]),)), place[edge])
+        for atom in order
+        for edge in sorted({*atom.run, *atom.build})
+    ]
+    chosen = tuple(Chosen("", Candidate(atom.name, str(atom.version)), True) for atom in order)
+    return Solution(chosen, tuple(sorted(links, key=lambda e: (e.asker, e.wanted.terms, e.wanted.kind, e.target))))
+
+
+def _from(found: Solution, name: str) -> Solution:
+    """The same graph with one atom as its only root."""
+    below = tuple(edge for edge in found.edges if edge.asker >= 0)
+    roots = [
+        Link(-1, Requirement((Term(name),)), at) for at, one in enumerate(found.chosen) if one.candidate.name == name
+    ]
+    return Solution(found.chosen, (*roots, *below))
+
+
+def _lowest(found: Solution) -> list[str]:
+    """The atoms that need no other."""
+    askers = {edge.asker for edge in found.edges}
+    return [one.candidate.name for at, one in enumerate(found.chosen) if at not in askers]
+
+
+def _row(branch: Branch, deeper: int) -> Row:
+    wanted = branch.wanted.terms[0].spec if branch.wanted else ""
+    kind = branch.wanted.kind if branch.wanted and wanted else ""
+    one = branch.chosen.candidate
+    return Row(branch.depth + deeper, one.name, one.version, wanted, kind, branch.again, "")
+
+
+def _draw(rows: Sequence[Row]) -> list[Row]:
+    """Rows with the branches before them, as tree(1) draws them."""
+    out: list[Row] = []
+    open_: list[bool] = []  # for each depth, whether more is to come there
+    for row in reversed(rows):
+        del open_[row.depth + 1 :]
+        open_ += [False] * (row.depth + 1 - len(open_))
+        before = "".join("│   " if more else "    " for more in open_[1 : row.depth])
+        out.append(row._replace(drawn=before + (("├── " if open_[row.depth] else "└── ") if row.depth else "")))
+        open_[row.depth] = True
+    return out[::-1]
+
+
+def _step(wanted: Requirement, chosen: Chosen) -> str:
+    spec = wanted.terms[0].spec
+    return f"{chosen.candidate} ({spec})" if spec else str(chosen.candidate)

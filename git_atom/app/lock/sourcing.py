@@ -1,0 +1,141 @@
+"""What a manifest builds from beside atoms: fetched files, the distribution's source packages, paths of this repository, the toolchain.
+
+What is locked and still asked for is kept without looking; everything else is fetched, checked and digested now.
+"""
+
+from __future__ import annotations
+
+import os
+
+from git_atom.app.lock.ground import Ground, inside
+from git_atom.atom.agreement import keeps_toolchain
+from git_atom.core.lock import Fetch, LockedPackage, LockedSub, LockedToolchain
+from git_atom.core.manifest import Src
+from git_atom.core.tree import tree_digest
+from git_atom.errors import CannotError, UnavailableError
+from git_atom.fetch.download import Wanted, download
+from git_atom.git import worktree
+from git_atom.ingest import debsource
+from git_atom.ingest.apt import AptState
+
+
+def downloads(cache: str) -> str:
+    """Where fetched files lie, below the user's cache."""
+    return os.path.join(cache, "downloads")
+
+
+def platform() -> str:
+    """The platform this machine builds on, as a manifest names it."""
+    return f"{os.uname().machine}-linux"
+
+
+def fetches(ground: Ground) -> tuple[Fetch, ...]:
+    """The files to fetch for every source given by URL or Debian package."""
+    out: list[Fetch] = []
+    for src in ground.manifest.srcs:
+        if src.url:
+            out.append(_by_url(ground, src))
+        elif src.debian:
+            out += _by_package(ground, src)
+    return tuple(out)
+
+
+def _by_url(ground: Ground, src: Src) -> Fetch:
+    kept = next((f for f in ground.kept.fetches if (f.name, f.url) == (src.name, src.url)), None)
+    if kept is not None:
+        return kept
+    host = ground.host
+    file = download(Wanted(src.url), downloads(host.cache), host.environ, host.progress, offline=ground.offline)
+    return Fetch(src.name, src.url, file.digest, file.size)
+
+
+def _by_package(ground: Ground, src: Src) -> list[Fetch]:
+    host, toolchain = ground.host, ground.manifest.toolchain
+    suite = toolchain.suite if toolchain else ""
+    kept = [f for f in ground.kept.fetches if f.name == src.name and f.package == src.debian]
+    if kept and all(t.suite == suite for t in ground.kept.toolchains):
+        return kept
+    if ground.offline:
+        raise UnavailableError("ATOM-5020", f"source package '{src.debian}' is not locked, and the network may not be used",
+                               where=ground.where("srcs", src.name, "debian"), hint="run git atom lock once without --offline")  # fmt: skip
+    source = debsource.find(src.debian, suite, AptState(host, suite, "src").run)
+    checked = debsource.fetch(source, downloads(host.cache), host.environ, host.progress)
+    host.progress.say(f"{source.package} {source.version}: {checked.proof}")
+    if checked.repacked:
+        host.progress.say(
+            f"{source.package} {source.version}: repacked by Debian, not upstream's own tarball; {checked.repacked}"
+        )
+    return [
+        Fetch(
+            src.name,
+            debsource.SCHEME + part.path,
+            file.digest,
+            file.size,
+            source.package,
+            source.version,
+            bool(checked.repacked),
+        )
+        for part, file in checked.files
+    ]
+
+
+def subs(ground: Ground) -> tuple[LockedSub, ...]:
+    """The paths of this repository that become sub-atoms, as they stand in the work tree."""
+    out = []
+    for src in ground.manifest.srcs:
+        if not src.path:
+            continue
+        where = ground.where("srcs", src.name, "path")
+        if src.adopt:
+            raise not_yet(f"'adopt' of [srcs.{src.name}]", where)
+        repo, path = inside(ground, src.path, where)
+        own = os.path.relpath(os.path.realpath(ground.folder), os.path.realpath(repo.work_tree or ""))
+        if path == "." or own == path or own.startswith(path + os.sep):
+            raise CannotError(
+                "ATOM-8051",
+                f"'{src.path}' holds this atom itself",
+                where=where,
+                note="its lock would have to name its own digest",
+            )
+        leaf = worktree.leaf_at(repo, path)
+        if leaf is not None:
+            out.append(LockedSub(src.name, leaf.oid, leaf.digest))
+            continue
+        files = worktree.leaves(repo, path)
+        if not files:
+            raise CannotError(
+                "ATOM-8052",
+                f"there is nothing at '{src.path}'",
+                where=where,
+                note="a path that git ignores does not count",
+            )
+        out.append(LockedSub(src.name, worktree.tree_id(files, repo.object_format), tree_digest(files)))
+    return tuple(out)
+
+
+def toolchains(ground: Ground) -> tuple[LockedToolchain, ...]:
+    """The toolchain for this platform, and those locked for others as long as they are what the manifest asks for."""
+    wanted = ground.manifest.toolchain
+    if wanted is None:
+        return ()
+    if wanted.environment:
+        raise not_yet("a toolchain that is an environment atom", ground.where("toolchain", "environment"))
+    kept = [t for t in ground.kept.toolchains if keeps_toolchain(wanted, t)]
+    here = platform()
+    if any(t.platform == here for t in kept):
+        return tuple(kept)
+    if ground.offline:
+        raise UnavailableError("ATOM-5020", "the toolchain is not locked, and the network may not be used",
+                               where=ground.where("toolchain"), hint="run git atom lock once without --offline")  # fmt: skip
+    from git_atom.app.world.imports import import_debian
+
+    asked = tuple(sorted(set(wanted.debian)))
+    made = import_debian(ground.host, asked, wanted.suite)
+    packages = tuple(LockedPackage(*p) for p in made.packages)
+    return (*kept, LockedToolchain(here, made.root, wanted.suite, asked, "", packages))
+
+
+def not_yet(what: str, where: str) -> UnavailableError:
+    """The error for a key of the manifest that this version reads and cannot lock."""
+    return UnavailableError("ATOM-8047", f"{what} cannot be locked by this version", where=where,
+                            hint="take it out of the manifest, or use a newer git-atom")  # fmt: skip

@@ -1,0 +1,1 @@
+"""Compositions as places: opened, imported into, entered, and the interfaces of what lies in them."""

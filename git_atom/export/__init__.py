@@ -1,1 +1,0 @@
-"""Compositions for other people's tools."""
