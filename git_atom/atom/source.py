@@ -61,11 +61,14 @@ def read(objects: Objects, commit: Oid, root: Oid, path: str) -> Source:
     where = manifests.FILE if path == "." else f"{path}/{manifests.FILE}"
     data = _file(objects, found[1], manifests.FILE)
     if data is None:
+        below = directories(objects, found[1])[:1]
         raise CannotError(
             "ATOM-8002",
             f"there is no '{where}' in revision {commit[:12]}",
             note="only what is committed is published",
-            hint=f"git atom new {path}, or git add {where} && git commit",
+            hint=f"git atom publish {posixpath.join('' if path == '.' else path, below[0])}, or --all"
+            if below
+            else f"git atom new {path}, or git add {where} && git commit",
         )
     manifest = manifests.parse(data, where)
     text = _file(objects, found[1], locks.FILE)

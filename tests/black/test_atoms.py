@@ -131,7 +131,10 @@ def test_only_what_is_committed_is_published(atom: Path, run: Run) -> None:
     (atom / "empty").mkdir()
     (atom / "empty/file").write_text("x")
     commit(run, atom)
-    assert "ATOM-8002" in run("git", "atom", "publish", "empty", cwd=atom, status=128).stderr
+    done = run("git", "atom", "publish", "empty", cwd=atom, status=128)
+    assert "ATOM-8002" in done.stderr and "hint: git atom new empty" in done.stderr
+    done = run("git", "atom", "publish", cwd=atom, status=128)
+    assert "ATOM-8002" in done.stderr and "hint: git atom publish new, or --all\n" in done.stderr
     assert "ATOM-8001" in run("git", "atom", "publish", "/tmp", cwd=atom, status=128).stderr
     assert "ATOM-2016" in run("git", "atom", "publish", "--rev", "nonsense", cwd=atom, status=128).stderr
 
