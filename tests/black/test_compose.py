@@ -49,7 +49,8 @@ def test_form_look_and_run(run: Run, home: Path, tiny: Path) -> None:
     first = run("git", "compose", "new", "tiny", "dir:tiny").stdout.split()
     assert first[0] == "tiny" and re.fullmatch("blake3:[0-9a-f]{64}", first[1])
     head = run("git", "--git-dir", store(home), "rev-parse", "refs/compositions/tiny").stdout
-    assert run("git", "compose", "new", "tiny", f"dir:{tiny}").stdout.split() == first
+    again = run("git", "compose", "new", "tiny", f"dir:{tiny}")
+    assert again.stdout.split() == first and "unchanged: 'tiny'" in again.stderr
     assert run("git", "--git-dir", store(home), "rev-parse", "refs/compositions/tiny").stdout == head
     run("git", "--git-dir", store(home), "fsck", "--strict")
 

@@ -34,10 +34,11 @@ class Part(NamedTuple):
 
 
 class Formed(NamedTuple):
-    """What `new` made, or would make."""
+    """What `new` made, or would make. changed: whether the newest generation of that name said something else, or there was none."""
 
     world: World
     missing: tuple[str, ...]
+    changed: bool
 
 
 # ---- new -------------------------------------------------------------------------------------------------------------
@@ -71,9 +72,10 @@ def new(host: Host, name: str, whats: Sequence[str], *, dry_run: bool = False) -
     certificate = dict(parts[-1].certificate) if atoms else {}
     if atoms and len(parts) == 1 and not certificate.get("missing"):
         certificate["layer"] = "environment"
+    before = refs.get(store(host), refnames.composition(name))
     form = world.form if dry_run else world.save
     made = form(host, name, whole, layers, certificate, trees)
-    return Formed(made, tuple(str(item) for item in made.certificate.get("missing", ())))
+    return Formed(made, tuple(str(item) for item in made.certificate.get("missing", ())), made.commit != before)
 
 
 def split(word: str) -> tuple[str, str]:

@@ -16,7 +16,7 @@ def run(ask: Ask) -> int:
                  "entries": len(made.composition.entries), "missing": list(missing)}  # fmt: skip
         ask.out.document("git-compose-new/1", value)
         return 1 if missing else 0
-    said = "would form" if dry else "formed"
+    said = "would form" if dry else "formed" if formed.changed else "unchanged:"
     files = sum(1 for leaf in made.leaves if leaf.mode != 0o040000)
     ask.out.say(f"{said} '{made.name}': {len(made.composition.entries)} entries, {files} files")
     for item in missing:
