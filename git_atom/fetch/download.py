@@ -30,6 +30,7 @@ PATIENCE = 3600.0  # seconds for a whole body
 HOPS = 5
 TRIES = 3
 AGENT = "git-atom/1"
+GONE = ("ATOM-5021", "ATOM-5025")  # there is an answer, and it is not the file
 PASSING = "ATOM-5026"  # a failure that may pass by itself, so it is tried again
 _PART = r"\.part-.+"
 

@@ -8,12 +8,14 @@ has the developers' keyring. Debian Policy 5.4, dsc(5), deb-src-files(5).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
+from urllib.parse import unquote
 
+from git_atom.core import debversion
 from git_atom.core.host import Progress
-from git_atom.errors import CannotError, MalformedError, RefusedError
-from git_atom.fetch.download import File, Wanted, download
+from git_atom.errors import CannotError, MalformedError, RefusedError, UnavailableError
+from git_atom.fetch.download import GONE, File, Wanted, download
 from git_atom.git import proc
 from git_atom.ingest.unpack import members
 
@@ -26,6 +28,7 @@ DEVELOPERS = "/usr/share/keyrings/debian-keyring.gpg"
 SMALL = 512 * 1024
 _URI = re.compile(r"'([^']+)' (\S+) (\d+) SHA256:([0-9a-f]{64})")
 _SUM = re.compile(r"^ ([0-9a-f]{64}) +(\d+) +(\S+)$", re.M)
+_FOLDER = re.compile(r"(?!.*(?:^|/)\.\.?(?:/|$))[A-Za-z0-9][A-Za-z0-9./+_~-]*")
 _REPACKED = re.compile(r"[.+~](?:really)?(?:dfsg|ds|repack|repacked)[0-9.]*$|[.+~](?:dfsg|repack)", re.ASCII)
 _ORIG = re.compile(r"\.orig(?:-([a-zA-Z0-9-]+))?\.tar\.(?:gz|bz2|xz|lzma|zst)$", re.ASCII)
 
@@ -62,21 +65,44 @@ class Checked(NamedTuple):
     proof: str
 
 
-def find(package: str, suite: str, apt: Apt) -> Source:
-    """The newest version of a source package that a suite has.
+def bring(
+    package: str, suite: str, apt: Apt, directory: str, environ: Mapping[str, str], progress: Progress
+) -> tuple[Source, Checked]:
+    """The newest version of a source package that a suite has, its tarballs fetched and checked.
+
+    A mirror may lack files that its signed index names. Another version of the index serves as well, when its tarballs are by SHA-256 the
+    very same: what a mirror keeps back can then change who packaged it, and not one byte of what is built. Raises as `find` and `fetch` do.
+    """
+    newest = find(package, suite, apt)
+    try:
+        return newest, fetch(newest, directory, environ, progress)
+    except (UnavailableError, CannotError) as error:
+        if error.code not in GONE:
+            raise
+        for other in _same_tarballs(newest, suite, apt):
+            progress.say(f"{package} {newest.version} is not to be had; {other.version} has the same tarballs")
+            try:
+                return other, fetch(other, directory, environ, progress)
+            except (UnavailableError, CannotError) as again:
+                progress.say(f"warning: {again.what}")
+        raise
+
+
+def find(package: str, suite: str, apt: Apt, version: str = "") -> Source:
+    """The newest version of a source package that a suite has, or the one named.
 
     Raises CannotError (ATOM-5033) when there is none, MalformedError (ATOM-5034) when the archive's own texts do not agree.
     """
-    uris = apt(["apt-get", "source", "--print-uris", "--download-only", "--only-source", "-qq", package]).decode(
-        errors="replace"
-    )
+    argv = ["apt-get", "source", "--print-uris", "--download-only", "--only-source", "-qq"]
+    uris = apt([*argv, f"{package}={version}" if version else package]).decode(errors="replace")
     found = {name: Part("", url, int(size), sha) for url, name, size, sha in _URI.findall(uris)}
     dsc = next((name for name in found if name.endswith(".dsc")), "")
-    stanzas = _quietly(apt, ["apt-cache", "showsrc", "--only-source", package]) if dsc else ""
-    for stanza in stanzas.split("\n\n"):
-        fields = _fields(stanza)
-        sums = {name: (sha, int(size)) for sha, size, name in _SUM.findall(fields.get("checksums-sha256", ""))}
-        if fields.get("package") == package and dsc in sums:
+    for fields in _stanzas(package, apt) if dsc else ():
+        sums = _sums(fields)
+        folder = fields.get("directory", "")
+        if dsc in sums and not _FOLDER.fullmatch(folder):
+            raise MalformedError("ATOM-5034", f"the source package '{package}' lies in no directory of the archive")
+        if dsc in sums and unquote(found[dsc].url).endswith(f"/{folder}/{dsc}"):
             break
     else:
         raise CannotError("ATOM-5033", f"'{suite}' has no source package '{package}'",
@@ -84,15 +110,39 @@ def find(package: str, suite: str, apt: Apt) -> Source:
     for name, part in found.items():
         if sums.get(name) != (part.sha256, part.size):
             raise MalformedError("ATOM-5034", f"the archive disagrees with itself on '{name}'")
-    folder = fields.get("directory", "")
-    if not re.fullmatch(r"(?!.*(?:^|/)\.\.?(?:/|$))[A-Za-z0-9][A-Za-z0-9./+_~-]*", folder):
-        raise MalformedError("ATOM-5034", f"the source package '{package}' lies in no directory of the archive")
     parts = {name: part._replace(path=f"{folder}/{name}") for name, part in found.items()}
-    origs = [part for name, part in parts.items() if _ORIG.search(name)]
-    if not origs:  # a native package is its own upstream
-        origs = [part for name, part in parts.items() if re.search(r"\.tar\.\w+$", name)]
+    origs = [parts[name] for name in _tarballs(parts)]
     packaging = next((part for name, part in parts.items() if ".debian.tar." in name), None)
     return Source(package, fields.get("version", ""), parts[dsc], tuple(sorted(origs)), packaging)
+
+
+def _tarballs(names: Iterable[str]) -> list[str]:
+    """The upstream tarballs among a source package's files; a native package is its own upstream."""
+    known = list(names)
+    return [n for n in known if _ORIG.search(n)] or [n for n in known if re.search(r"\.tar\.\w+$", n)]
+
+
+def _same_tarballs(source: Source, suite: str, apt: Apt) -> Iterator[Source]:
+    """The other versions of a package, newest first, whose tarballs are those of `source` by SHA-256 and size."""
+    wanted = {(part.sha256, part.size) for part in source.origs}
+    versions = set()
+    for fields in _stanzas(source.package, apt):
+        sums = _sums(fields)
+        if {sums[name] for name in _tarballs(sums)} == wanted:
+            versions.add(fields.get("version", ""))
+    for version in sorted(versions - {source.version, ""}, key=debversion.key, reverse=True):
+        yield find(source.package, suite, apt, version)
+
+
+def _stanzas(package: str, apt: Apt) -> Iterator[dict[str, str]]:
+    """What the signed indexes say of a source package, a paragraph each."""
+    text = _quietly(apt, ["apt-cache", "showsrc", "--only-source", package])
+    return (fields for stanza in text.split("\n\n") if (fields := _fields(stanza)).get("package") == package)
+
+
+def _sums(fields: Mapping[str, str]) -> dict[str, tuple[str, int]]:
+    """SHA-256 and size of each file that a paragraph names."""
+    return {name: (sha, int(size)) for sha, size, name in _SUM.findall(fields.get("checksums-sha256", ""))}
 
 
 def _quietly(apt: Apt, argv: list[str]) -> str:
@@ -116,7 +166,7 @@ def fetch(
     proof = _signature(dsc.path, environ)
     body = signed.decode(errors="replace")
     body = body.split("\n\n", 1)[1] if body.startswith("-----BEGIN PGP SIGNED") and "\n\n" in body else body
-    sums = {name: (sha, int(size)) for sha, size, name in _SUM.findall(_fields(body).get("checksums-sha256", ""))}
+    sums = _sums(_fields(body))
     files = []
     for part in source.origs:
         name = part.path.rpartition("/")[2]

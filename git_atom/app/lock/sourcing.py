@@ -58,8 +58,8 @@ def _by_package(ground: Ground, src: Src) -> list[Fetch]:
     if ground.offline:
         raise UnavailableError("ATOM-5020", f"source package '{src.debian}' is not locked, and the network may not be used",
                                where=ground.where("srcs", src.name, "debian"), hint="run git atom lock once without --offline")  # fmt: skip
-    source = debsource.find(src.debian, suite, AptState(host, suite, "src").run)
-    checked = debsource.fetch(source, downloads(host.cache), host.environ, host.progress)
+    run = AptState(host, suite, "src").run
+    source, checked = debsource.bring(src.debian, suite, run, downloads(host.cache), host.environ, host.progress)
     host.progress.say(f"{source.package} {source.version}: {checked.proof}")
     if checked.repacked:
         host.progress.say(

@@ -59,8 +59,7 @@ class Archive:
         return (old + now).encode()
 
     def take(self, where: Path) -> tuple[Source, Checked]:
-        source = debsource.find("zed", "suite", self.apt)
-        return source, debsource.fetch(source, str(where), {"PATH": os.environ["PATH"]}, Progress())
+        return debsource.bring("zed", "suite", self.apt, str(where), {"PATH": os.environ["PATH"]}, Progress())
 
 
 def _tar(copyright: str) -> bytes:
@@ -100,6 +99,38 @@ def code(archive: Archive, where: Path) -> str:
     with pytest.raises(AtomError) as caught:
         archive.take(where)
     return caught.value.code
+
+
+class TwoArchives(Archive):
+    """A newer version that the index names and the pool lacks, beside one that is there; their tarballs are the same or not."""
+
+    def __init__(self, where: Path, same: bool = True) -> None:
+        super().__init__(where)
+        self.updates = where / "pool/updates/z/zed"
+        self.newer = {f"zed_1.0{rest}": data for rest, data in ((".orig.tar.gz", b"a tarball" if same else b"another"), (".orig-docs.tar.gz", b"a component"),
+                                                             ("-1+u1.debian.tar.gz", b"x"), ("-1+u1.dsc", b"y"))}  # fmt: skip
+
+    def apt(self, argv: list[str]) -> bytes:
+        rows = "".join(f" {hashlib.sha256(d).hexdigest()} {len(d)} {n}\n" for n, d in self.newer.items())
+        if argv[0] == "apt-cache":
+            # the security archive repeats versions of the main one, and its pool need not have them
+            repeated = super().apt([*argv[:-1], "zed"]).split(b"\n\n")[1].replace(b"pool/main/z", b"pool/updates/z")
+            new = f"\n\nPackage: zed\nVersion: 1.0-1+u1\nDirectory: pool/updates/z/zed\nChecksums-Sha256:\n{rows}"
+            return repeated + b"\n\n" + super().apt([*argv[:-1], "zed"]) + new.encode()
+        if argv[-1] == "zed":
+            there = (f"'file://{self.updates}/{n.replace('+', '%2b')}' {n} {len(d)} SHA256:{hashlib.sha256(d).hexdigest()}\n" for n, d in self.newer.items())  # fmt: skip
+            return "".join(there).encode()
+        return super().apt([*argv[:-1], "zed"]) if argv[-1] == "zed=1.0-1" else b""
+
+
+def test_another_version_with_the_same_tarballs_will_do(tmp_path: Path) -> None:
+    source, checked = TwoArchives(tmp_path).take(tmp_path / "c")
+    assert source.version == "1.0-1" and source.dsc.path == "pool/main/z/zed/zed_1.0-1.dsc"
+    assert [f.digest for _, f in checked.files] == [of_bytes(b"a component"), of_bytes(b"a tarball")]
+
+
+def test_an_older_version_with_other_tarballs_will_not(tmp_path: Path) -> None:
+    assert code(TwoArchives(tmp_path, same=False), tmp_path / "c") == "ATOM-5025"
 
 
 def test_unknown(tmp_path: Path) -> None:
