@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from git_atom.atom import objects as making
-from git_atom.atom.objects import Bench
+from git_atom.atom.objects import Bench, Draft
 from git_atom.core import refnames
 from git_atom.core.digest import MODE_FILE, Oid, TreeEntry, atom_id, of_bytes, of_tree
 from git_atom.core.statements import Charter, Release
 from git_atom.git.digests import TreeDigests
 from git_atom.git.objects import Objects, encode_tree, write_loose
 from git_atom.git.repo import open_at
+from git_atom.trust import log as logs
 from git_atom.trust.keys import HeldKey
 from git_atom.trust.primitives import PrivateKey
 
@@ -100,6 +101,14 @@ class Grown:
             f"{ZERO} {write_loose(self.repo, 'tag', tag)} {refnames.atom_ref(*pair)}\n" for pair, tag in tags.items()
         ]
         return [*lines, f"{self.old} {self.draft.head} {refnames.LOG}\n"]
+
+    def resume(self) -> None:
+        """Go on from where a command left the log."""
+        ref = subprocess.run(
+            ["git", "rev-parse", refnames.LOG], cwd=self.path, env=self.env, capture_output=True, check=True
+        )
+        log = logs.remembered(self.objects, Oid.parse(ref.stdout.decode().strip())).value
+        self.draft, self.old = Draft(log.anchor, log.head, log.tree, log.seq, log.message), str(log.head)
 
     def accept(self, lines: Sequence[str]) -> None:
         """Move the refs, and pack them."""

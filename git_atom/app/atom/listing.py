@@ -14,7 +14,9 @@ def own_versions(host: Host, name: str = "") -> list[tuple[str, str, str]]:
 
     Raises CannotError ATOM-2003 (no repository), ATOM-8006 (no set), and ATOM-8010 is left to the caller (an empty list).
     """
-    argv = ["git", "ls-tree", "-r", "-z", "--name-only", "--full-tree", refnames.LOG, "names"]
+    if "/" in name or name in (".", ".."):
+        return []
+    argv = ["git", "ls-tree", "-r", "-z", "--name-only", "--full-tree", refnames.LOG, _folder(name)]
     done = proc.run(argv, env={**host.environ, "LC_ALL": "C", "GIT_NO_REPLACE_OBJECTS": "1"}, cwd=host.cwd)
     if done.status != 0:
         raise _why(host)
@@ -26,8 +28,16 @@ def own_versions(host: Host, name: str = "") -> list[tuple[str, str, str]]:
             found.append((parts[2].decode(), Version.parse(parts[4].decode())))
         elif len(parts) == 6 and parts[3] == b"retractions":
             gone.add((parts[2].decode(), parts[4].decode()))
-    rows = [(n, str(v)) for n, v in sorted(found) if not name or n == name]
-    return [(n, v, "retracted" if (n, v) in gone else "") for n, v in rows]
+    return [(n, str(v), "retracted" if (n, str(v)) in gone else "") for n, v in sorted(found)]
+
+
+def _folder(name: str) -> str:
+    """Where a log's tree has what is to be listed: of one name, so that it costs the same however many there are."""
+    if not name:
+        return "names"
+    from git_atom.core.statements import name_folder
+
+    return name_folder(name)
 
 
 def _why(host: Host) -> CannotError:
