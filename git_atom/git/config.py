@@ -29,6 +29,13 @@ def get_all(repo: HasEnv | None, key: str, environ: Mapping[str, str], *, cwd: s
     return _values(done.out)
 
 
+def get_matching(repo: HasEnv, pattern: str) -> list[tuple[str, str]]:
+    """Every key that a regular expression matches with each of its values, of all scopes."""
+    done = proc.run(["git", "config", "-z", "--get-regexp", pattern], env=repo.env)
+    rows = (part.partition("\n") for part in _values(done.out))
+    return [(key, value) for key, _, value in rows]
+
+
 def get(
     repo: HasEnv | None, key: str, environ: Mapping[str, str], *, cwd: str | None = None, kind: str = ""
 ) -> str | None:
@@ -57,12 +64,14 @@ def user_only(key: str, environ: Mapping[str, str], *, cwd: str = "") -> list[st
 
 
 _OURS = "atom."
+_TRANSPORT = ("GIT_ALLOW_PROTOCOL", "GIT_PROTOCOL")  # no matter to git config, and one environment is asked once
 
 
 @lru_cache(maxsize=8)
 def _ours(cwd: str, env: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str, str], ...]:
-    """Every `atom.*` setting seen from a directory as (scope, key, value), read once a process: each git costs milliseconds."""
-    argv = ["git", "config", "-z", "--show-scope", "--get-regexp", "^atom[.]"]
+    """Every `atom.*` setting and every url.<base>.insteadOf seen from a directory as (scope, key, value), read once a process: each git
+    costs milliseconds."""
+    argv = ["git", "config", "-z", "--show-scope", "--get-regexp", r"^(atom[.]|url[.].*[.]insteadof$)"]
     parts = _values(proc.run(argv, env=dict(env), cwd=cwd).out)
     rows = zip(parts[::2], (part.partition("\n") for part in parts[1::2]), strict=False)
     return tuple((scope, name, value) for scope, (name, _, value) in rows)
@@ -131,8 +140,15 @@ def identity(repo: HasEnv) -> str:
     return done.out.decode(errors="replace").strip()
 
 
+def says_instead(environ: Mapping[str, str]) -> bool:
+    """Whether the user's or the system's files hold any url.<base>.insteadOf."""
+    rows = _ours("/", tuple(sorted(_outside(environ).items())))
+    return any(name.startswith("url.") for _, name, _ in rows)
+
+
 def _outside(environ: Mapping[str, str]) -> dict[str, str]:
-    return proc.clean_env(environ) | {"GIT_DIR": "/dev/null"}
+    left = {key: value for key, value in environ.items() if key not in _TRANSPORT}
+    return proc.clean_env(left) | {"GIT_DIR": "/dev/null"}
 
 
 def _values(out: bytes) -> list[str]:

@@ -6,6 +6,7 @@ cache (`git/memory.py`).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Digest, Oid, of_bytes, of_ordered
@@ -20,9 +21,12 @@ class TreeDigests:
     def __init__(self, objects: Objects, folder: str | None) -> None:
         self._objects = objects
         self._memory = Memory(folder) if folder else None
+        self._files = Memory(os.path.join(folder, "files")) if folder else None
         self._known: dict[str, Digest] = {}
         self._blobs: dict[str, Digest] = {}
         self._fresh: set[str] = set()
+        self._new: set[str] = set()  # trees that are not remembered
+        self._read: set[str] = set()  # files
 
     def of(self, tree: str, depth: int = 0) -> Digest:
         """Tree digest of a git tree. Raises MalformedError ATOM-1004 for submodules and odd modes, ATOM-2015 for depth."""
@@ -54,11 +58,22 @@ class TreeDigests:
                 return
 
     def _found(self, tree: str) -> Digest | None:
-        return self._known.get(tree) or (self._memory.get(tree) if self._memory else None)
+        if self._memory is None or tree in self._new:
+            return self._known.get(tree)
+        found = self._known.get(tree) or self._memory.get(tree)
+        if found is None:
+            self._new.add(tree)
+        else:
+            self._known[tree] = found
+        return found
 
     def _take(self, blobs: Sequence[Oid]) -> None:
         """Digest files. Raises MalformedError ATOM-1004 for what is none."""
         new = [oid for oid in dict.fromkeys(blobs) if oid not in self._blobs]
+        if self._files is not None and new:
+            self._blobs.update(self._files.several(new))
+            new = [oid for oid in new if oid not in self._blobs]
+        self._read.update(new)
         for oid, found in zip(new, self._objects.many(new), strict=True):
             if found is None or found[1] != "blob":
                 raise MalformedError("ATOM-1004", f"object '{oid}' is not a file")
@@ -78,11 +93,13 @@ class TreeDigests:
         )
 
     def remember(self, tree: str) -> None:
-        """Keep the digests of a tree and of the trees below it, and of whatever else was digested here, for later processes."""
-        if self._memory is None or tree not in self._fresh:
+        """Keep the digests of a tree and of what is below it, and of whatever else was digested here, for later processes."""
+        if self._memory is None or self._files is None or tree not in self._fresh:
             return
         fresh, self._fresh = self._fresh, set()
+        read, self._read = self._read, set()
         try:
             self._memory.add({oid: self._known[oid] for oid in fresh})
+            self._files.add({oid: self._blobs[oid] for oid in read})
         except OSError:
             return  # a cache that cannot be written is no error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from git_atom.core.digest import Digest
 from git_atom.git import leftovers
@@ -16,6 +16,7 @@ from git_atom.git import leftovers
 _HEAD = b"atom-memory/1\n\0\0"
 _KEY, _WIDTH = 32, 64  # an id padded with zeros, then the digest
 _END = ".records"
+_AROUND = 24  # records looked at on either side of a guess
 
 
 class Memory:
@@ -27,19 +28,24 @@ class Memory:
 
     def get(self, oid: str) -> Digest | None:
         """The digest kept for an object id, or None."""
+        return self.several([oid]).get(oid)
+
+    def several(self, oids: Iterable[str]) -> dict[str, Digest]:
+        """The digests kept for object ids; those of which nothing is kept are left out."""
         if self._files is None:
             self._files = [data for name in self._names() if (data := self._read(name)) is not None]
-        key = bytes.fromhex(oid).ljust(_KEY, b"\0")
-        for data in self._files:
-            low, high = 0, len(data) // _WIDTH
-            while low < high:
-                middle = (low + high) // 2
-                at = middle * _WIDTH
-                found = bytes(data[at : at + _KEY])
-                if found == key:
-                    return Digest.of_raw(bytes(data[at + _KEY : at + _WIDTH]))
-                low, high = (middle + 1, high) if found < key else (low, middle)
-        return None
+        keys = [(oid, bytes.fromhex(oid).ljust(_KEY, b"\0")) for oid in oids]
+        out: dict[str, Digest] = {}
+        for data in sorted(self._files, key=len, reverse=True):
+            left = []
+            for oid, key in keys:
+                at = _find(data, key)
+                if at is None:
+                    left.append((oid, key))
+                else:
+                    out[oid] = Digest.of_raw(data[at + _KEY : at + _WIDTH].tobytes())
+            keys = left
+        return out
 
     def add(self, known: Mapping[str, Digest]) -> None:
         """Keep more. Raises OSError when the folder cannot be written."""
@@ -96,3 +102,36 @@ class Memory:
         except BaseException:
             leftovers.remove(temporary)
             raise
+
+
+def _find(data: memoryview, key: bytes) -> int | None:
+    """Where the record of a key begins, or None.
+
+    Ids are spread evenly: a guess at the place, and another from what stands there, come so close that what lies around is searched
+    in one piece; by halves, should they not.
+    """
+    count = len(data) // _WIDTH
+    value = int.from_bytes(key[:8], "big")
+    guess = value * count >> 64
+    there = int.from_bytes(data[guess * _WIDTH : guess * _WIDTH + 8], "big")
+    guess += (value - there) * count >> 64
+    first = max(min(guess - _AROUND, count - 2 * _AROUND), 0)
+    around = data[first * _WIDTH : (first + 2 * _AROUND) * _WIDTH].tobytes()
+    if around[:_KEY] <= key and (around[-_WIDTH : _KEY - _WIDTH] >= key or first + 2 * _AROUND >= count):
+        at = around.find(key)
+        while at >= 0 and at % _WIDTH:  # part of two records
+            at = around.find(key, at + 1)
+        return first * _WIDTH + at if at >= 0 else None
+    return _by_halves(data, key, count)
+
+
+def _by_halves(data: memoryview, key: bytes, count: int) -> int | None:
+    low, high = 0, count
+    while low < high:
+        middle = (low + high) // 2
+        at = middle * _WIDTH
+        found = data[at : at + _KEY].tobytes()
+        if found == key:
+            return at
+        low, high = (middle + 1, high) if found < key else (low, middle)
+    return None

@@ -7,7 +7,6 @@ its packs move over, and only after that may refs name it.
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,15 +14,12 @@ from typing import NamedTuple
 
 from git_atom.core import uri
 from git_atom.core.digest import Oid
-from git_atom.errors import CannotError, MalformedError, RefusedError, UnavailableError
-from git_atom.git import config, leftovers, proc
+from git_atom.errors import RefusedError, UnavailableError
+from git_atom.git import config, continued, leftovers, proc
 from git_atom.git.refs import listing
 from git_atom.git.repo import Repo
-from git_atom.git.source import PROTOCOLS, place, protocols, unreachable
+from git_atom.git.source import LEAST_MEMORY, PROTOCOLS, SLOW, most_bytes, place, protocols, too_much, unreachable
 
-MAX_FETCH = "atom.maxFetchSize"
-_MAX_FETCH, _LEAST_MEMORY = 8 << 30, 256 << 20
-_SLOW = ("-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=60")
 _FEW = 100  # refs that are asked for one by one
 _ELSEWHERE = ("GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_NAMESPACE")
 
@@ -55,18 +51,6 @@ def url_of(repo: Repo, remote: str) -> str:
     done = proc.run(["git", "remote", "get-url", "--", remote], env=repo.env)
     found = done.out.decode(errors="surrogateescape").rstrip("\n") if done.status == 0 else remote
     return place(found, repo.work_tree or repo.git_dir)
-
-
-def _most(environ: Mapping[str, str]) -> int:
-    """The most bytes that one fetch may bring, of the user's own configuration. Raises CannotError ATOM-2024."""
-    for text in config.user_only(MAX_FETCH, environ)[-1:]:
-        found = re.fullmatch(r"([1-9][0-9]{0,9})([kmgKMG]?)", text)
-        if found is None:
-            raise CannotError(
-                "ATOM-2024", f"'{text}' is not a size", where=MAX_FETCH, hint=f"git config --global {MAX_FETCH} 8g"
-            )
-        return int(found[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[found[2].lower()]
-    return _MAX_FETCH
 
 
 class Incoming:
@@ -116,7 +100,7 @@ class Incoming:
         Objects are checked by git's own fsck. Raises UnavailableError ATOM-2011 when the source cannot be read, MalformedError ATOM-2023 when it
         sends more than `atom.maxFetchSize`.
         """
-        argv = ["git", *_SLOW, "-c", "fetch.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c", "gc.auto=0"]
+        argv = ["git", *SLOW, "-c", "fetch.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c", "gc.auto=0"]
         argv += ["-c", "protocol.version=2", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"]
         argv += ["--no-auto-maintenance", "--no-recurse-submodules", "--stdin", "--", source]
         # A pattern that matches nothing is no error, and is sent as a prefix: only refs that begin so are listed.
@@ -128,8 +112,8 @@ class Incoming:
 
     def _fetch(self, argv: Sequence[str], source: str, lines: bytes) -> None:
         """Run git's fetch within limits of space and memory. Raises UnavailableError ATOM-2011, MalformedError ATOM-2023."""
-        most = _most(self.repo.env)
-        memory = max(most, _LEAST_MEMORY)
+        most = most_bytes(self.repo.env)
+        memory = max(most, LEAST_MEMORY)
         env = {**self.repo.env, "GIT_ALLOW_PROTOCOL": protocols(source)}
         done, peak = proc.run_within(argv, env=env, stdin=lines, size=most, memory=memory)
         if done.status == 0:
@@ -137,20 +121,26 @@ class Incoming:
         packs = os.path.join(self.repo.objects, "pack")
         size = max((os.stat(os.path.join(packs, name)).st_size for name in os.listdir(packs)), default=0)
         if size >= most or peak > memory // 2:
-            raise MalformedError(
-                "ATOM-2023",
-                f"what '{uri.redact(source)}' sends is over the limit",
-                note=f"at most {most} bytes ({MAX_FETCH})",
-                hint=f"when it is right: git config --global {MAX_FETCH} {most * 2 >> 20 or 1}m",
-            )
+            raise too_much(source, most)
         raise unreachable(source, done.err)
+
+    def fetch_log(self, source: str, ref: str, known: Sequence[Oid]) -> Oid | None:
+        """Fetch one ref that only ever grows, and of what it reaches only what lies beyond commits that are here; None when it is not there.
+
+        `known`: heads of such refs, each here with all it reaches. What comes is not walked: objects of it may be missing from what
+        lies beyond them, so whoever is given it must read all of that, as verifying a log does. Raises as `fetch`.
+        """
+        found = continued.fetch(self.repo, source, ref, known) if known else None
+        if found is not None:
+            return found.head
+        return self.fetch(source, {ref: "refs/incoming/log"}).get(ref)
 
     def fetch_trees(self, source: str, commit: Oid) -> bool:
         """Fetch one commit with its trees, without history and, where the source can leave them out, without files.
 
         False when the source cannot be read or does not have it. For a quarantine that is thrown away: what it holds has gaps.
         """
-        argv = ["git", *_SLOW, "-c", "fetch.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c", "gc.auto=0"]
+        argv = ["git", *SLOW, "-c", "fetch.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c", "gc.auto=0"]
         argv += ["-c", "protocol.version=2", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--depth=1"]
         argv += ["--filter=blob:none", "--no-auto-maintenance", "--no-recurse-submodules", "--", source]
         try:
@@ -197,9 +187,7 @@ def present(repo: Repo, source: str, names: Sequence[str]) -> dict[str, Oid]:
         with Incoming(repo) as incoming:
             return incoming.fetch(source, {name: f"refs/now/{at}/ref" for at, name in enumerate(names)})
     env = proc.clean_env(repo.env) | {"GIT_ALLOW_PROTOCOL": protocols(source)}
-    done = proc.run(
-        ["git", *_SLOW, "-c", "protocol.version=2", "ls-remote", "--quiet", "--refs", "--", source], env=env
-    )
+    done = proc.run(["git", *SLOW, "-c", "protocol.version=2", "ls-remote", "--quiet", "--refs", "--", source], env=env)
     if done.status != 0:
         raise unreachable(source, done.err)
     wanted = set(names)

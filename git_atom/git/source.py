@@ -1,13 +1,20 @@
-"""Where another repository is: its address checked before git gets it, and what is said when git cannot read it."""
+"""Where another repository is: its address checked before git gets it, how much it may send, and what is said when git cannot read it."""
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping
 
 from git_atom.core import uri
-from git_atom.errors import UnavailableError
+from git_atom.errors import CannotError, MalformedError, UnavailableError
+from git_atom.git import config
 
 PROTOCOLS = "file:git:http:https:ssh"
+SLOW = ("-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=60")
+MAX_FETCH = "atom.maxFetchSize"
+LEAST_MEMORY = 256 << 20  # of a git that fetches
+_MAX_FETCH = 8 << 30
 
 
 def place(source: str, cwd: str) -> str:
@@ -31,4 +38,26 @@ def unreachable(source: str, words: bytes) -> UnavailableError:
         f"'{shown}' cannot be read",
         note=note.replace(source, shown).removeprefix("fatal: ")[:500],
         hint="check the address and the network, then run the same command again",
+    )
+
+
+def most_bytes(environ: Mapping[str, str]) -> int:
+    """The most bytes that one fetch may bring, of the user's own configuration. Raises CannotError ATOM-2024."""
+    for text in config.user_only(MAX_FETCH, environ)[-1:]:
+        found = re.fullmatch(r"([1-9][0-9]{0,9})([kmgKMG]?)", text)
+        if found is None:
+            raise CannotError(
+                "ATOM-2024", f"'{text}' is not a size", where=MAX_FETCH, hint=f"git config --global {MAX_FETCH} 8g"
+            )
+        return int(found[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[found[2].lower()]
+    return _MAX_FETCH
+
+
+def too_much(source: str, most: int) -> MalformedError:
+    """The error for a source that sends more than a fetch may bring."""
+    return MalformedError(
+        "ATOM-2023",
+        f"what '{uri.redact(source)}' sends is over the limit",
+        note=f"at most {most} bytes ({MAX_FETCH})",
+        hint=f"when it is right: git config --global {MAX_FETCH} {most * 2 >> 20 or 1}m",
     )

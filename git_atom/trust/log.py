@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeGuard
 from git_atom.core.digest import MODE_TREE, Digest, Oid, of_bytes
 from git_atom.core.name import skeleton
 from git_atom.core.statements import Charter, Claim, Entry, Release, Retraction, Revocation, name_folder, read_tag
-from git_atom.errors import RefusedError
+from git_atom.errors import AtomError, RefusedError
 from git_atom.git.digests import TreeDigests
 from git_atom.git.objects import Objects
 from git_atom.trust.authority import Before, keys, wrong
@@ -81,10 +81,27 @@ def _commits(objects: Objects, chain: Sequence[Oid], tree: Oid | None) -> Iterat
         lot = [_read(objects, oid) for oid in chain[at : at + _LOT]]
         trees = [commit.tree for commit in lot]
         objects.warm(list(zip([tree, *trees], trees, strict=False)))
+        if tree is not None:
+            _ready(objects, tree, lot)
         yield from lot
         tree = trees[-1]
         if len(chain) > _LOT:
             objects.cool()
+
+
+def _ready(objects: Objects, tree: Oid, lot: Sequence[_Commit]) -> None:
+    """Have what the names of some entries are judged by kept in few questions: mostly it stands in the tree before all of them."""
+    names: set[str] = set()
+    for commit in lot:
+        try:
+            names.update(item[0] for item in Entry.decode(commit.message).items if item)
+        except AtomError:
+            return  # left to the step that judges it
+        if len(names) > _LOT * _LOT:
+            return
+    wanted = sorted(names)
+    objects.keep(statements_in(objects, tree, wanted).values())
+    objects.at_all(tree, [f"{name_folder(name)}/versions".encode() for name in wanted])
 
 
 def remembered(objects: Objects, head: Oid) -> Verified[Log]:

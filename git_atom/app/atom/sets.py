@@ -19,6 +19,7 @@ from git_atom.git.digests import TreeDigests
 from git_atom.git.objects import Objects
 from git_atom.git.refs import Change
 from git_atom.git.repo import Repo
+from git_atom.git.source import unreachable
 from git_atom.trust import log as logs
 from git_atom.trust.log import Log
 from git_atom.trust.publickey import parse
@@ -156,21 +157,26 @@ def anchor_at(host: Host, source: str) -> Digest | None:
 
 def known_mirrors(host: Host) -> dict[Digest, list[str]]:
     """Where each stored set was fetched from."""
-    store = repos.store(host)
-    return {
-        anchor: config.get_all(store, f"{_MIRRORS}.{anchor.hex}.mirror", host.environ) for anchor, _ in stored(host)
-    }
+    named = _mirrors(host)
+    return {anchor: named.get(anchor.hex, []) for anchor, _ in stored(host)}
+
+
+def _mirrors(host: Host) -> dict[str, list[str]]:
+    """Every mirror that the store has noted, by the hex digits of an anchor."""
+    out: dict[str, list[str]] = {}
+    for key, source in config.get_matching(repos.store(host), f"^{_MIRRORS}[.].*[.]mirror$"):
+        out.setdefault(key.split(".")[1], []).append(source)
+    return out
 
 
 def remember_mirror(host: Host, anchor: Digest, source: str) -> None:
     """Note in the store that a source serves a set (and no other set any more)."""
-    store = repos.store(host)
-    for other, mirrors in known_mirrors(host).items():
-        if source in mirrors and other != anchor:
-            key = f"{_MIRRORS}.{other.hex}.mirror"
-            proc.check(["git", "config", "--fixed-value", "--unset-all", key, source], env=store.env, cwd=store.git_dir)
-    key = f"{_MIRRORS}.{anchor.hex}.mirror"
-    if source not in config.get_all(store, key, host.environ):
+    store, named = repos.store(host), _mirrors(host)
+    for other in [other for other, mirrors in named.items() if source in mirrors and other != anchor.hex]:
+        key = f"{_MIRRORS}.{other}.mirror"
+        proc.check(["git", "config", "--fixed-value", "--unset-all", key, source], env=store.env, cwd=store.git_dir)
+    if source not in named.get(anchor.hex, []):
+        key = f"{_MIRRORS}.{anchor.hex}.mirror"
         proc.check(["git", "config", "--add", key, source], env=store.env, cwd=store.git_dir)
 
 
@@ -198,7 +204,7 @@ def fetched_log(host: Host, source: str) -> Iterator[Fetched]:
     """
     store = repos.store(host)
     with remote.Incoming(store) as incoming:
-        head = incoming.fetch(source, {refnames.LOG: "refs/incoming/log"}).get(refnames.LOG)
+        head = incoming.fetch_log(source, refnames.LOG, [known for _, known in stored(host)])
         if head is None:
             raise UnavailableError(
                 "ATOM-8011",
@@ -207,6 +213,8 @@ def fetched_log(host: Host, source: str) -> Iterator[Fetched]:
                 hint="its owner publishes with git atom init and git atom publish --push",
             )
         with Objects(incoming.repo) as objects:
+            if objects.get(head) is None:
+                raise unreachable(source, b"it does not send the head of its log")
             anchor = logs.claimed_anchor(objects, head)
             old, floor = floor_of(store, objects, anchor)
             digests = digests_of(host, objects)

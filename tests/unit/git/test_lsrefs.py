@@ -10,25 +10,42 @@ from pathlib import Path
 import pytest
 
 from git_atom.errors import AtomError
-from git_atom.git import lsrefs
-from git_atom.git.lsrefs import packet, packets
+from git_atom.git import lsrefs, wire
+from git_atom.git.wire import Wire, packet
 
 OID = "4abbd2644bc3585e9be95deb277ccf48f6ed26ac"
 
 
-def answer(data: bytes) -> dict[str, str]:
-    return dict(lsrefs._rows(packets(io.BytesIO(data)), ["refs/atoms/a/"]))
+def heard(data: bytes, most: int = 1 << 20) -> Wire:
+    return Wire("/there", io.BytesIO(), io.BytesIO(data), False, most)
+
+
+def answer(data: bytes, most: int = 100) -> dict[str, str]:
+    return dict(lsrefs._rows(heard(data).lines(), ["refs/atoms/a/"], most))
 
 
 def test_packets_end_at_a_flush() -> None:
     data = packet(b"one") + packet(b"two") + b"0000" + packet(b"three")
-    assert list(packets(io.BytesIO(data))) == [b"one", b"two"]
+    assert list(heard(data).lines()) == [b"one", b"two"]
+
+
+def test_no_more_is_taken_than_may_come() -> None:
+    assert list(heard(packet(b"one") + b"0000", 8).lines()) == [b"one"]
+    with pytest.raises(AtomError) as caught:
+        list(heard(packet(b"one") + packet(b"two"), 15).lines())
+    assert caught.value.code == "ATOM-2023"
+
+
+def test_abilities_have_a_limit() -> None:
+    with pytest.raises(AtomError) as caught:
+        lsrefs.ask(heard(packet(b"version 2") + packet(b"x") * 2000), ["refs/"])
+    assert caught.value.code == "ATOM-2022"
 
 
 @pytest.mark.parametrize("data", [b"", b"00", b"0009on"])
 def test_a_cut_answer_is_the_end(data: bytes) -> None:
     with pytest.raises(AtomError) as caught:
-        list(packets(io.BytesIO(data)))
+        list(heard(data).lines())
     assert caught.value.code == "ATOM-2011"
 
 
@@ -46,11 +63,10 @@ def test_only_what_was_asked_for_is_taken() -> None:
     assert answer(b"".join(packet(row.encode()) for row in rows) + b"0000") == {"refs/atoms/a/1.0.0": OID}
 
 
-def test_an_answer_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lsrefs, "MAX_REFS", 2)
+def test_an_answer_has_a_limit() -> None:
     rows = b"".join(packet(f"{OID} refs/atoms/a/{n}".encode()) for n in range(3))
     with pytest.raises(AtomError, match="does not answer"):
-        answer(rows + b"0000")
+        answer(rows + b"0000", 2)
 
 
 def test_a_repository_here(tmp_path: Path) -> None:
@@ -73,7 +89,7 @@ def test_a_repository_here(tmp_path: Path) -> None:
     ],
 )
 def test_ssh_is_called_as_git_calls_it(place: str, words: list[str]) -> None:
-    road = lsrefs._ssh(place, {"PATH": os.environ["PATH"], "HOME": "/nonexistent"})
+    road = wire._ssh(place, {"PATH": os.environ["PATH"], "HOME": "/nonexistent"})
     assert road is not None and list(road.argv) == ["ssh", "-o", "SendEnv=GIT_PROTOCOL", *words]
     env = {"PATH": os.environ["PATH"], "GIT_SSH_COMMAND": "/opt/plink -x"}
-    assert lsrefs._ssh(place, env) is None
+    assert wire._ssh(place, env) is None

@@ -19,6 +19,17 @@ def test_what_was_added_is_found(tmp_path: Path) -> None:
     memory = Memory(str(tmp_path))
     assert all(memory.get(oid) == digest for oid, digest in known.items())
     assert memory.get("0" * 40) is None and memory.get("f" * 64) is None
+    assert memory.several([*known, "0" * 40]) == known
+
+
+def test_ids_that_lie_close_together_are_found(tmp_path: Path) -> None:
+    """Somebody may look for objects whose ids begin alike."""
+    known = {f"{n:040x}": of_bytes(b"%d" % n) for n in range(0, 3000, 2)}
+    known |= {f"{2**160 - 1 - n:040x}": of_bytes(b"-%d" % n) for n in range(0, 3000, 2)}
+    Memory(str(tmp_path)).add(known)
+    memory = Memory(str(tmp_path))
+    assert memory.several(known) == known
+    assert not memory.several([f"{n:040x}" for n in range(1, 3000, 2)] + ["8" * 40])
 
 
 def test_what_is_damaged_counts_as_absent(tmp_path: Path) -> None:

@@ -1,0 +1,102 @@
+"""Fetching a chain of commits that continues one that is here: the `fetch` command of protocol version 2, over one connection.
+
+`git fetch` connects twice and then walks all that may be reached, which for a chain of some hundred small commits takes longer than the
+rest. What comes is put into place by git's own index-pack, which checks every object and that what each names is here (`--strict`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import IO, NamedTuple, cast
+
+from git_atom.core.digest import Oid
+from git_atom.git import lsrefs, proc, wire
+from git_atom.git.repo import Repo
+from git_atom.git.source import LEAST_MEMORY, most_bytes, too_much, unreachable
+
+_HAVES = 64
+_FEW = 1000  # refs that begin with the one asked for
+_DATA, _FATAL = b"\1", b"\3"  # bands (gitprotocol-pack(5))
+
+
+class Found(NamedTuple):
+    """What a ref is there, or None where it is not."""
+
+    head: Oid | None
+
+
+def fetch(repo: Repo, source: str, ref: str, known: Sequence[Oid]) -> Found | None:
+    """Bring what a ref reaches and some commits do not, in one pack, into `repo` (a quarantine that sees those commits).
+
+    None when it cannot be done so and must be left to git: an older protocol, another way to connect, no commit that both sides have.
+    Raises UnavailableError ATOM-2011 when the source cannot be read or sends something that is not sound, MalformedError ATOM-2022, and
+    ATOM-2023 when it sends more than `atom.maxFetchSize`.
+    """
+    most = most_bytes(repo.env)
+    env = wire.environment(source, repo.env)
+    place = wire.meant(source, env, "/")
+    with wire.connected(place, env, most) as other:
+        told = lsrefs.ask(other, [ref], _FEW) if other is not None else None
+        if other is None or told is None or told.version != 2 or not _fits(told.abilities, repo):
+            return None
+        head = told.refs.get(ref)
+        if head is None or head in known:
+            other.hang_up()
+            return Found(head)
+        lines = ["thin-pack", "no-progress", "ofs-delta", f"want {head}", *(f"have {oid}" for oid in known[:_HAVES])]
+        other.ask("fetch", told.abilities, [line.encode() for line in lines])
+        if not _agreed(other):
+            return None
+        _index(repo, other, most)
+        other.answered()
+        other.hang_up()
+        return Found(head)
+
+
+def _fits(abilities: Sequence[str], repo: Repo) -> bool:
+    formats = [word for word in abilities if word.startswith("object-format=")] or ["object-format=sha1"]
+    return formats == [f"object-format={repo.object_format}"] and any(re.match("fetch(=|$)", w) for w in abilities)
+
+
+def _agreed(other: wire.Wire) -> bool:
+    """Whether the other side has a commit that is here and goes on to send a pack, and nothing else before it."""
+    if other.packet() != b"acknowledgments\n":
+        return False
+    ready = False
+    while not isinstance(line := other.packet(), str):
+        ready = ready or line == b"ready\n"
+    return ready and line == wire.DELIM and other.packet() == b"packfile\n"
+
+
+def _index(repo: Repo, other: wire.Wire, most: int) -> None:
+    """Give the pack that comes to index-pack, within limits of space and memory."""
+    argv = ["git", "index-pack", "--stdin", "--fix-thin", "--strict", f"--max-input-size={most}"]
+    with open(os.memfd_create("said"), "w+b") as words:
+        with proc.limited(argv, repo.env, words, size=most, memory=max(most, LEAST_MEMORY)) as process:
+            _hand_over(other, cast("IO[bytes]", process.stdin))
+        if process.returncode == 0:
+            return
+        packs = os.path.join(repo.objects, "pack")
+        size = max((os.stat(os.path.join(packs, name)).st_size for name in os.listdir(packs)), default=0)
+        words.seek(0)
+        if size >= most:
+            raise too_much(other.place, most)
+        raise unreachable(other.place, words.read(1 << 16))
+
+
+def _hand_over(other: wire.Wire, write: IO[bytes]) -> None:
+    try:
+        while not isinstance(data := other.packet(), str):
+            if data[:1] == _DATA:
+                write.write(data[1:])
+            elif data[:1] == _FATAL:
+                raise unreachable(other.place, data[1:])
+        write.close()
+    except BrokenPipeError:  # index-pack has said why
+        with suppress(BrokenPipeError):
+            write.close()
+        return
+    wire.ended(data)
