@@ -17,7 +17,7 @@ from git_atom.git import lsrefs, proc, wire
 from git_atom.git.repo import Repo
 from git_atom.git.source import LEAST_MEMORY, most_bytes, too_much, unreachable
 
-_HAVES = 64
+_HAVES = 256  # as many as git says in vain
 _FEW = 1000  # refs that begin with the one asked for
 _DATA, _FATAL = b"\1", b"\3"  # bands (gitprotocol-pack(5))
 

@@ -73,11 +73,11 @@ class TreeDigests:
         if self._files is not None and new:
             self._blobs.update(self._files.several(new))
             new = [oid for oid in new if oid not in self._blobs]
-        self._read.update(new)
         for oid, found in zip(new, self._objects.many(new), strict=True):
             if found is None or found[1] != "blob":
                 raise MalformedError("ATOM-1004", f"object '{oid}' is not a file")
             self._blobs[oid] = of_bytes(found[2])
+            self._read.add(oid)
 
     def _digest(self, tree: str, depth: int) -> Digest:
         entries = self._objects.tree(tree)

@@ -206,10 +206,11 @@ class Objects:
             rows = self._rows(oid for pair in level for oid in pair if oid is not None)
             below: dict[tuple[Oid | None, Oid], int] = {}
             blobs: list[Oid] = []
+            sets: dict[Oid, frozenset[Entry]] = {}
             for (was, now), times in level.items():
-                old = set(rows.get(was, ())) if was else set()
-                fresh = [row for row in rows.get(now, ()) if row not in old] if old else rows.get(now, [])
-                before = {name: oid for _, name, oid in old} if any(row[0] == MODE_TREE for row in fresh) else {}
+                old, new = (self._set(oid, rows, sets) for oid in (was, now))
+                fresh = sorted(new - old)
+                before = {name: oid for _, name, oid in old - new}
                 files += times * len(fresh)
                 if files > MAX_FILES:
                     raise MalformedError(
@@ -225,6 +226,14 @@ class Objects:
             if not level:
                 return
         raise MalformedError("ATOM-2015", f"tree '{pairs[0][1]}' is nested more than {MAX_LEVELS} levels deep")
+
+    @staticmethod
+    def _set(oid: Oid | None, rows: Mapping[str, list[Entry]], sets: dict[Oid, frozenset[Entry]]) -> frozenset[Entry]:
+        if oid is None or oid not in rows:
+            return frozenset()
+        if oid not in sets:
+            sets[oid] = frozenset(rows[oid])
+        return sets[oid]
 
     def _rows(self, oids: Iterable[Oid]) -> dict[str, list[Entry]]:
         """The entries of those of these that are trees."""
