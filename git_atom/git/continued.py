@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import IO, NamedTuple, cast
 
 from git_atom.core.digest import Oid
-from git_atom.git import lsrefs, proc, wire
+from git_atom.git import bounds, lsrefs, wire
 from git_atom.git.repo import Repo
 from git_atom.git.source import LEAST_MEMORY, most_bytes, too_much, unreachable
 
@@ -51,7 +51,6 @@ def fetch(repo: Repo, source: str, ref: str, known: Sequence[Oid]) -> Found | No
         if not _agreed(other):
             return None
         _index(repo, other, most)
-        other.answered()
         other.hang_up()
         return Found(head)
 
@@ -75,7 +74,7 @@ def _index(repo: Repo, other: wire.Wire, most: int) -> None:
     """Give the pack that comes to index-pack, within limits of space and memory."""
     argv = ["git", "index-pack", "--stdin", "--fix-thin", "--strict", f"--max-input-size={most}"]
     with open(os.memfd_create("said"), "w+b") as words:
-        with proc.limited(argv, repo.env, words, size=most, memory=max(most, LEAST_MEMORY)) as process:
+        with bounds.limited(argv, repo.env, words, size=most, memory=max(most, LEAST_MEMORY)) as process:
             _hand_over(other, cast("IO[bytes]", process.stdin))
         if process.returncode == 0:
             return
@@ -94,9 +93,10 @@ def _hand_over(other: wire.Wire, write: IO[bytes]) -> None:
                 write.write(data[1:])
             elif data[:1] == _FATAL:
                 raise unreachable(other.place, data[1:])
+        wire.ended(data)
+        other.answered()  # before index-pack is waited for, which may take longer than a silent connection may live
         write.close()
     except BrokenPipeError:  # index-pack has said why
         with suppress(BrokenPipeError):
             write.close()
         return
-    wire.ended(data)

@@ -12,11 +12,11 @@ from itertools import islice
 from typing import NamedTuple
 
 from git_atom.core.digest import Oid
-from git_atom.git import proc, wire
+from git_atom.git import bounds, wire
 from git_atom.git.source import unreachable
 
 MAX_REFS = 5_000_000
-MOST = 1 << 30  # bytes of an answer
+MAX_BYTES = 1 << 30  # of an answer
 _ABILITIES = 1000
 
 
@@ -35,12 +35,12 @@ def told(source: str, prefixes: Sequence[str], environ: Mapping[str, str], cwd: 
     """
     env = wire.environment(source, environ)
     place = wire.meant(source, env, cwd)
-    with wire.connected(place, env, MOST) as other:
+    with wire.connected(place, env, MAX_BYTES) as other:
         found = ask(other, prefixes) if other else None
         if found is not None and other is not None:
             other.hang_up()
             return found
-    return _all(place, prefixes, env)
+    return every(place, prefixes, env)
 
 
 def ask(other: wire.Wire, prefixes: Sequence[str], most: int = MAX_REFS) -> Told:
@@ -75,7 +75,11 @@ def _older(first: bytes, rest: Iterator[bytes], prefixes: Sequence[str], most: i
 def _rows(lines: Iterator[bytes], prefixes: Sequence[str], most: int) -> Iterator[tuple[str, Oid]]:
     """Name and id of each ref told; prefixes are held against the answer, since a server may tell more than it was asked."""
     wanted = tuple(prefix.encode(errors="surrogateescape") for prefix in prefixes)
+    size = 0
     for count, line in enumerate(lines):
+        size += len(line)
+        if size > MAX_BYTES:
+            raise wire.broken(f"it tells more than {MAX_BYTES} bytes")
         oid, _, rest = line.partition(b" ")
         name = rest.split(b" ", 1)[0]
         if count >= most:
@@ -86,10 +90,16 @@ def _rows(lines: Iterator[bytes], prefixes: Sequence[str], most: int) -> Iterato
             yield name.decode(errors="surrogateescape"), Oid(oid.decode())
 
 
-def _all(place: str, prefixes: Sequence[str], env: Mapping[str, str]) -> Told:
-    """Every ref there, by git's own ls-remote, for places that no prefix can be said to."""
-    done = proc.run(["git", "ls-remote", "--refs", "--", place], env=env, cwd="/")
+def every(place: str, prefixes: Sequence[str], env: Mapping[str, str], cwd: str = "/") -> Told:
+    """The refs there that begin with one of the prefixes, out of all, by git's own ls-remote: for places that no prefix can be said to.
+
+    Raises as `told`.
+    """
+    argv = ["git", "-c", "protocol.version=2", "ls-remote", "--refs", "--", place]
+    done, peak, late = bounds.run_within(argv, env=env, stdin=b"", size=MAX_BYTES, memory=MAX_BYTES, cwd=cwd)
+    if done.status != 0 and peak > MAX_BYTES // 2:
+        raise wire.broken(f"it tells more than {MAX_BYTES} bytes")
     if done.status != 0:
-        raise unreachable(place, done.err)
+        raise unreachable(place, late or done.err)
     lines = (line.replace(b"\t", b" ", 1) for line in done.out.splitlines())
     return Told(dict(_rows(lines, prefixes, MAX_REFS)), 0, ())

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from typing import IO, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from git_atom.errors import CannotError, UnavailableError
 
@@ -47,60 +46,6 @@ def run(
     except FileNotFoundError as error:
         raise missing(str(error.filename)) from error
     return Done(done.returncode, done.stdout, done.stderr)
-
-
-def run_within(
-    argv: Sequence[str], *, env: Mapping[str, str], stdin: bytes, size: int, memory: int
-) -> tuple[Done, int]:
-    """As run, with no file of the program and its children above `size` bytes and no process of it above `memory` bytes of data.
-
-    Returns the most memory that one of them took besides, in bytes, or 0 when another child took more before.
-    """
-    import resource
-
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    try:
-        with subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env
-        ) as child:
-            _limit(child.pid, size, memory)
-            out, err = child.communicate(stdin)
-    except FileNotFoundError as error:
-        raise missing(str(error.filename)) from error
-    after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return Done(child.returncode, out, err), after * 1024 if after > before else 0
-
-
-@contextmanager
-def limited(
-    argv: Sequence[str], env: Mapping[str, str], err: IO[bytes], *, size: int, memory: int
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A program that is fed through its stdin while the block lasts, under limits as `run_within`; ended by then, by force on an error."""
-    try:
-        child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=err, env=env)
-    except FileNotFoundError as error:
-        raise missing(str(error.filename)) from error
-    try:
-        _limit(child.pid, size, memory)
-        yield child
-    except BaseException:
-        child.kill()
-        raise
-    finally:
-        with suppress(BrokenPipeError):  # it did not wait for all that it was given
-            if child.stdin is not None:
-                child.stdin.close()
-        child.wait()
-
-
-def _limit(pid: int, size: int, memory: int) -> None:
-    import resource
-
-    for limit, most in ((resource.RLIMIT_FSIZE, size), (resource.RLIMIT_DATA, memory)):
-        try:
-            resource.prlimit(pid, limit, (most, most))
-        except (ProcessLookupError, ValueError):  # it ended at once; or less is set by the user
-            pass
 
 
 def missing(program: str) -> UnavailableError:

@@ -15,10 +15,10 @@ from typing import NamedTuple
 from git_atom.core import uri
 from git_atom.core.digest import Oid
 from git_atom.errors import RefusedError, UnavailableError
-from git_atom.git import config, continued, leftovers, proc
+from git_atom.git import bounds, config, continued, leftovers, lsrefs, proc
 from git_atom.git.refs import listing
 from git_atom.git.repo import Repo
-from git_atom.git.source import LEAST_MEMORY, PROTOCOLS, SLOW, most_bytes, place, protocols, too_much, unreachable
+from git_atom.git.source import LEAST_MEMORY, PROTOCOLS, most_bytes, place, protocols, too_much, unreachable
 
 _FEW = 100  # refs that are asked for one by one
 _ELSEWHERE = ("GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_NAMESPACE")
@@ -100,7 +100,7 @@ class Incoming:
         Objects are checked by git's own fsck. Raises UnavailableError ATOM-2011 when the source cannot be read, MalformedError ATOM-2023 when it
         sends more than `atom.maxFetchSize`.
         """
-        argv = ["git", *SLOW, "-c", "fetch.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c", "gc.auto=0"]
+        argv = ["git", "-c", "fetch.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c", "gc.auto=0"]
         argv += ["-c", "protocol.version=2", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"]
         argv += ["--no-auto-maintenance", "--no-recurse-submodules", "--stdin", "--", source]
         # A pattern that matches nothing is no error, and is sent as a prefix: only refs that begin so are listed.
@@ -115,9 +115,11 @@ class Incoming:
         most = most_bytes(self.repo.env)
         memory = max(most, LEAST_MEMORY)
         env = {**self.repo.env, "GIT_ALLOW_PROTOCOL": protocols(source)}
-        done, peak = proc.run_within(argv, env=env, stdin=lines, size=most, memory=memory)
+        done, peak, late = bounds.run_within(argv, env=env, stdin=lines, size=most, memory=memory)
         if done.status == 0:
             return
+        if late:
+            raise unreachable(source, late)
         packs = os.path.join(self.repo.objects, "pack")
         size = max((os.stat(os.path.join(packs, name)).st_size for name in os.listdir(packs)), default=0)
         if size >= most or peak > memory // 2:
@@ -140,7 +142,7 @@ class Incoming:
 
         False when the source cannot be read or does not have it. For a quarantine that is thrown away: what it holds has gaps.
         """
-        argv = ["git", *SLOW, "-c", "fetch.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c", "gc.auto=0"]
+        argv = ["git", "-c", "fetch.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c", "gc.auto=0"]
         argv += ["-c", "protocol.version=2", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--depth=1"]
         argv += ["--filter=blob:none", "--no-auto-maintenance", "--no-recurse-submodules", "--", source]
         try:
@@ -187,12 +189,8 @@ def present(repo: Repo, source: str, names: Sequence[str]) -> dict[str, Oid]:
         with Incoming(repo) as incoming:
             return incoming.fetch(source, {name: f"refs/now/{at}/ref" for at, name in enumerate(names)})
     env = proc.clean_env(repo.env) | {"GIT_ALLOW_PROTOCOL": protocols(source)}
-    done = proc.run(["git", *SLOW, "-c", "protocol.version=2", "ls-remote", "--quiet", "--refs", "--", source], env=env)
-    if done.status != 0:
-        raise unreachable(source, done.err)
-    wanted = set(names)
-    rows = (line.split("\t", 1) for line in done.out.decode(errors="surrogateescape").splitlines())
-    return {row[1]: Oid.parse(row[0]) for row in rows if len(row) == 2 and row[1] in wanted}
+    there = lsrefs.every(source, ["refs/"], env, repo.work_tree or repo.git_dir).refs
+    return {name: there[name] for name in names if name in there}
 
 
 @contextmanager

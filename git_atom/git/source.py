@@ -11,7 +11,6 @@ from git_atom.errors import CannotError, MalformedError, UnavailableError
 from git_atom.git import config
 
 PROTOCOLS = "file:git:http:https:ssh"
-SLOW = ("-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=60")
 MAX_FETCH = "atom.maxFetchSize"
 LEAST_MEMORY = 256 << 20  # of a git that fetches
 _MAX_FETCH = 8 << 30

@@ -15,8 +15,8 @@ from typing import IO, NamedTuple, cast
 
 from git_atom.core import uri
 from git_atom.errors import AtomError, MalformedError, UnavailableError
-from git_atom.git import config, proc
-from git_atom.git.source import SLOW, protocols, too_much, unreachable
+from git_atom.git import bounds, config, proc
+from git_atom.git.source import protocols, too_much, unreachable
 
 FLUSH, DELIM, END = "0000", "0001", "0002"
 
@@ -50,7 +50,7 @@ def _road(place: str, env: Mapping[str, str]) -> _Road | None:
     scheme, _, rest = place.partition("://") if form == "url" else ("ssh", "", "")
     scheme = scheme.lower()
     if scheme in ("http", "https"):
-        return _Road(["git", *SLOW, f"remote-{scheme}", "origin", place], helper=True)
+        return _Road(["git", f"remote-{scheme}", "origin", place], helper=True)
     if scheme == "file":
         return _Road(["git", "upload-pack", "--", rest.removeprefix("localhost")])
     return _ssh(place, env) if scheme == "ssh" else None
@@ -165,15 +165,16 @@ def connected(place: str, env: Mapping[str, str], most: int) -> Iterator[Wire | 
         except FileNotFoundError as error:
             raise proc.missing(str(error.filename)) from error
         write, read = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
+        watch = bounds.Watch(process, env)
         try:
-            try:
+            with watch:
                 wire = Wire(place, write, read, road.helper, most)
                 yield wire if wire.begun() else None
-            except (_HungUpError, BrokenPipeError) as error:
-                _end(process, write, read)  # before its words are read: it may wait for ours
-                words.seek(0)
-                told = error.note.encode() if isinstance(error, _HungUpError) else b""
-                raise unreachable(place, told or words.read(1 << 16)) from None
+        except (_HungUpError, BrokenPipeError) as error:
+            _end(process, write, read)  # before its words are read: it may wait for ours
+            words.seek(0)
+            told = error.note.encode() if isinstance(error, _HungUpError) else b""
+            raise unreachable(place, watch.words if watch.slow else told or words.read(1 << 16)) from None
         finally:
             _end(process, write, read)
 

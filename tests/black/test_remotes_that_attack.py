@@ -1,4 +1,4 @@
-"""Servers that redirect, or never end (catalogue F11, F12): refused, in bounded time and space, and nothing is kept."""
+"""Servers that redirect, never end or never answer (catalogue F11, F12): refused, in bounded time and space, and nothing is kept."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import base64
 import contextlib
 import http.server
 import os
+import socket
 import ssl
 import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -172,3 +175,72 @@ def test_f12_a_server_without_end(kind: str, ann: Person, served: Path) -> None:
     nothing_left(ann)
     with serve(served) as plain:
         ann.atom("fetch", f"{plain}/set.git::zlib")
+
+
+@contextlib.contextmanager
+def dripping(kind: str, place: Path) -> Iterator[str]:
+    """A place whose server says nothing, a byte now and then, or all but the end; over git:// or ssh. Its address."""
+    heart = {
+        "silent": "import time\ntime.sleep(600)",
+        "drip": "import time\nput(b'fff0')\nwhile True: put(b'x'); time.sleep(0.3)",
+        "packs": f"import time\nput({pkt(b'version 2') + b'fff0'!r})\nwhile True: put(b'x'); time.sleep(0.3)",
+    }[kind.partition("-")[2]]
+    script = place / "server.py"
+    script.write_text(f"import sys\ndef put(b): sys.stdout.buffer.write(b); sys.stdout.flush()\n{heart}\n")
+    if kind.startswith("ssh"):
+        (place / "ssh").write_text(f"#!/bin/sh\nexec {sys.executable} {script}\n")
+        (place / "ssh").chmod(0o755)
+        yield "ssh://somebody@host.invalid/set.git"
+        return
+    said: list[subprocess.Popen[bytes]] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serving() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listening.accept()
+                    said.append(subprocess.Popen([sys.executable, script], stdout=connection.fileno()))
+                    connection.close()
+
+        threading.Thread(target=serving, daemon=True).start()
+        yield f"git://127.0.0.1:{listening.getsockname()[1]}/set.git"
+    for process in said:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("words", ["fetch", "list"])
+@pytest.mark.parametrize("kind", [f"{way}-{how}" for way in ("ssh", "git") for how in ("silent", "drip", "packs")])
+def test_f12_a_server_that_drips_over_ssh_or_git(
+    kind: str, words: str, ann: Person, served: Path, orphans: object
+) -> None:
+    """http is not the only transport: whoever brings next to nothing for longer than the user waits is given up, with all that was started."""
+    ann.git("config", "--global", "atom.stallTime", "2s")
+    with dripping(kind, ann.home) as url:
+        if kind.startswith("ssh"):
+            ann.env["GIT_SSH"] = str(ann.home / "ssh")
+        began = time.monotonic()
+        done = ann.atom(words, f"{url}::zlib", status=6)
+        assert time.monotonic() - began < 10
+    assert "ATOM-2011" in done.stderr and "atom.stallTime" in done.stderr and "2 seconds" in done.stderr
+    nothing_left(ann)
+    ann.env.pop("GIT_SSH", None)
+    assert ann.atom(words, f"{served}/set.git::zlib").stdout  # the control: one that answers, with the same patience
+
+
+def test_f12_one_that_needs_its_time_is_waited_for(ann: Person, served: Path) -> None:
+    """The control: slow, but above the least pace or within the user's patience; and a setting that is none is said to be none."""
+    slow = ann.home / "slow"
+    slow.write_text('#!/bin/sh\nshift\nsleep 3\nexec sh -c "$*"\n')
+    slow.chmod(0o755)
+    ann.env["GIT_SSH"] = str(slow)
+    ann.env["GIT_SSH_VARIANT"] = "simple"
+    url = f"host:{served}/set.git"
+    ann.git("config", "--global", "atom.stallTime", "1s")
+    assert "ATOM-2011" in ann.atom("fetch", f"{url}::zlib", status=6).stderr
+    for bad in ("soon", "0", "-1s"):
+        ann.git("config", "--global", "atom.stallTime", bad)
+        assert "ATOM-2024" in ann.atom("fetch", f"{url}::zlib", status=128).stderr
+    nothing_left(ann)
+    ann.git("config", "--global", "atom.stallTime", "30s")
+    assert ann.atom("fetch", f"{url}::zlib").stdout.startswith("zlib 1.0.0")
