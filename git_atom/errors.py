@@ -157,6 +157,7 @@ CODES: dict[str, str] = {
     "ATOM-2022": "a remote repository does not answer as git's protocol wants",
     "ATOM-2023": "what a remote repository sends is over a limit",
     "ATOM-2024": "a setting for fetching cannot be read",
+    "ATOM-2025": "a ref stands where another one needs a directory",
     "ATOM-2050": "a repository has no work tree",
     "ATOM-2051": "a work tree holds something that is neither file nor link",
     "ATOM-3001": "a key or a signature is malformed",

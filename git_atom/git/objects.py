@@ -488,7 +488,7 @@ def write_loose(repo: Repo, kind: str, data: bytes) -> Oid:
         with open(temporary, "wb") as file:
             file.write(zlib.compress(b"%s %d\0" % (kind.encode(), len(data)) + data, 1))
         os.chmod(temporary, 0o444)
-        os.replace(temporary, path)
+        _into_place(temporary, path)
     except BaseException:
         try:
             os.unlink(temporary)
@@ -497,6 +497,17 @@ def write_loose(repo: Repo, kind: str, data: bytes) -> Oid:
         raise
     _UNSETTLED.setdefault(repo.objects, set()).add(path)
     return oid
+
+
+def _into_place(temporary: str, path: str) -> None:
+    """Give a loose object its name; a git that packs beside us (git-prune-packed(1)) removes directories that are empty at the moment."""
+    while True:
+        try:
+            return os.replace(temporary, path)
+        except FileNotFoundError:
+            if not os.path.exists(temporary):
+                raise
+            os.makedirs(os.path.dirname(path), exist_ok=True)
 
 
 def settle(repo: Repo) -> None:

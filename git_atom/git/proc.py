@@ -60,6 +60,7 @@ def missing(program: str) -> UnavailableError:
 PACKAGES = {
     "bwrap": "bubblewrap",
     "ssh-keygen": "openssh-client",
+    "gpg": "gnupg",
     "dpkg-deb": "dpkg",
     "apt-get": "apt",
     "strace": "strace",

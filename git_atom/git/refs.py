@@ -29,8 +29,8 @@ class Change(NamedTuple):
 def update(repo: Repo, changes: Sequence[Change], message: str) -> None:
     """Make all changes or none, after the objects written here are on disk.
 
-    Raises ConflictError ATOM-2010 naming the first ref whose old value differs, CannotError ATOM-2020 for one that is locked. In the
-    user's store a lock that a killed git left is removed.
+    Raises ConflictError ATOM-2010 naming the first ref whose old value differs, ATOM-2025 where another ref is in the way, CannotError
+    ATOM-2020 for one that is locked. In the user's store a lock that a killed git left is removed.
     """
     if not changes:
         return
@@ -51,26 +51,41 @@ def update(repo: Repo, changes: Sequence[Change], message: str) -> None:
     if done.status == 0:
         return
     for change in changes:
-        now = get(repo, change.ref)
-        if now != change.old:
-            raise ConflictError(
-                "ATOM-2010",
-                f"ref '{change.ref}' moved",
-                note=f"expected {change.old or 'no ref'}, found {now or 'no ref'}",
-                hint="run the same command again",
-            )
-        lock = _lock(repo, change.ref)
-        if os.path.exists(lock):
-            raise CannotError(
-                "ATOM-2020",
-                f"ref '{change.ref}' is locked",
-                where=lock,
-                note="another git is changing it, or one that was killed left its lock",
-                hint=f"run the same command again; when no git is running there, rm {lock}",
-            )
+        _why(repo, change)
     proc.check_room(repo.git_dir, done.err)
     last = done.err.decode(errors="replace").strip().splitlines()[-1:]
     raise CannotError("ATOM-2002", "git could not move the refs", note=last[0] if last else "")
+
+
+def _why(repo: Repo, change: Change) -> None:
+    """Raise what keeps git from making one change, if this one is it."""
+    now = get(repo, change.ref)
+    if now != change.old:
+        raise ConflictError(
+            "ATOM-2010",
+            f"ref '{change.ref}' moved",
+            note=f"expected {change.old or 'no ref'}, found {now or 'no ref'}",
+            hint="run the same command again",
+        )
+    parts = change.ref.split("/")
+    above = {"/".join(parts[:at]) for at in range(3, len(parts))}
+    for other, _ in listing(repo, f"{change.ref}/", *sorted(above)):
+        if other in above or other.startswith(f"{change.ref}/"):
+            raise ConflictError(
+                "ATOM-2025",
+                f"ref '{other}' stands in the way of '{change.ref}'",
+                note="a ref cannot be the directory of another one",
+                hint=f"when it is nobody's: git update-ref -d {other}",
+            )
+    lock = _lock(repo, change.ref)
+    if os.path.exists(lock):
+        raise CannotError(
+            "ATOM-2020",
+            f"ref '{change.ref}' is locked",
+            where=lock,
+            note="another git is changing it, or one that was killed left its lock",
+            hint=f"run the same command again; when no git is running there, rm {lock}",
+        )
 
 
 @contextmanager

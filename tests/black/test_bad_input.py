@@ -178,7 +178,7 @@ def blob(scene: Scene, path: str, composition: str) -> Path:
 
 
 @pytest.mark.parametrize("how", ["overwritten", "cut", "gone", "dangling"])
-def test_corrupt_blob_is_never_used(scene: Scene, how: str) -> None:
+def test_f07_corrupt_blob_is_never_used(scene: Scene, how: str) -> None:
     good = scene.run("git", "compose", "run", "app", "--", "tiny").stdout
     victim = blob(scene, "usr/bin/tiny", "app")
     data = victim.read_bytes()
@@ -202,7 +202,7 @@ def test_corrupt_blob_is_never_used(scene: Scene, how: str) -> None:
     assert victim.read_bytes() == data
 
 
-def test_corrupt_blob_never_reaches_a_build(scene: Scene) -> None:
+def test_f07_corrupt_blob_never_reaches_a_build(scene: Scene) -> None:
     scene.unbuild()
     victim = blob(scene, "usr/include/stdio.h", "toolchain")
     data = victim.read_bytes()

@@ -45,33 +45,158 @@ def refused(done: subprocess.CompletedProcess[str], *codes: int) -> None:
     )
 
 
-BAD_NAMES = ["-rf", "--upload-pack=x", "..", "a/../b", ".git", "x.lock", "@", "HEAD", "CON", "x" * 300]
-TWINS = ["cafe\u0301", "ｚlib", "z\u200blib", "\ufeffzlib", "p\u0430ypal", "zl\u202eib"]
+# names that mean something else to a shell, to git or to a file system
+BAD_NAMES = ["-rf", "--upload-pack=x", "..", "a/../b", ".git", "x.lock", "@", "HEAD", "CON", "", "x" * 300]
+# what normalises to another text, cannot be seen, or is no text, with the code points to be told
+UNSEEN = {
+    "cafe\u0301": "U+0301",
+    "ｚlib": "U+FF5A",
+    "z\u200blib": "U+200B",
+    "\ufeffzlib": "U+FEFF",
+    "zl\u202eib": "U+202E",
+}
+TWIN = "p\u0430ypal"
 
 
-@pytest.mark.parametrize("name", [*BAD_NAMES, *TWINS], ids=ascii)
-def test_n01_n02_n03_names(atom: Path, home: Path, run: Run, name: str) -> None:
-    write_atom(atom / "bad", "good", "1.0.0")
+def _named(atom: Path, run: Run, name: str) -> None:
+    (atom / "bad").mkdir(exist_ok=True)
     (atom / "bad/atom.toml").write_text(f'[atom]\nid = "{name}"\nversion = "1.0.0"\ntype = "package"\n')
     commit(run, atom)
+
+
+@pytest.mark.parametrize("name", BAD_NAMES, ids=ascii)
+def test_n01_names_that_are_more_than_names(atom: Path, home: Path, run: Run, name: str) -> None:
+    _named(atom, run, name)
     before = state(run, home, atom)
     refused(run("git", "atom", "publish", "bad", cwd=atom, status=None), 7)
-    refused(
-        run("git", "atom", "claim", "--", name, cwd=atom, status=None), 7
-    ) if name != "cafe\u0301" and name != "ｚlib" else None
+    refused(run("git", "atom", "claim", "--", name, cwd=atom, status=None), 7)
     assert state(run, home, atom) == before
-    write_atom(atom / "bad", "good", "1.0.0")
-    commit(run, atom)
+    _named(atom, run, "good")
     run("git", "atom", "publish", "bad", cwd=atom)
 
 
-@pytest.mark.parametrize("version", ["01.0", "v1.0.0", "1.0.0+x", "1.0", "1" * 4301 + ".0.0", "1.0.0-rc.lock", "1/x"])
-def test_n05_n06_versions(atom: Path, home: Path, run: Run, version: str) -> None:
+@pytest.mark.parametrize(("name", "point"), UNSEEN.items(), ids=ascii)
+def test_n02_names_that_look_like_others_or_like_nothing(
+    atom: Path, home: Path, run: Run, name: str, point: str
+) -> None:
+    _named(atom, run, name)
+    before = state(run, home, atom)
+    done = run("git", "atom", "publish", "bad", cwd=atom, status=None)
+    refused(done, 7)
+    assert point in done.stderr
+    assert state(run, home, atom) == before
+    _named(atom, run, "café")  # the control: the one normal form
+    run("git", "atom", "publish", "bad", cwd=atom)
+    assert run("git", "atom", "list", cwd=atom).stdout.startswith("café 1.0.0\n")
+
+
+def test_n02_bytes_that_are_no_text(atom: Path, home: Path, run: Run) -> None:
+    _named(atom, run, "good")
+    (atom / "bad/atom.toml").write_bytes(b'[atom]\nid = "caf\xff"\nversion = "1.0.0"\ntype = "package"\n')
+    commit(run, atom)
+    before = state(run, home, atom)
+    refused(run("git", "atom", "publish", "bad", cwd=atom, status=None), 7)
+    done = run("git", "atom", "claim", "caf\udcff", cwd=atom, status=None)
+    refused(done, 7)
+    assert state(run, home, atom) == before
+
+
+def test_n03_a_look_alike_in_every_place_a_name_stands(atom: Path, home: Path, run: Run) -> None:
+    """Manifest, dependency, lock, URI, claim and what trust is asked about; there are no patterns of names."""
+    _named(atom, run, TWIN)
+    app = home / "app"
+    app.mkdir()
+    run("git", "init", "-q", app)
+    manifest = f'[atom]\nid = "app"\nversion = "1.0.0"\ntype = "package"\n[deps.zlib]\nurl = "{atom}"\nversion = "^1"\n'
+    (app / "atom.toml").write_text(manifest)
+    run("git", "atom", "lock", cwd=app)
+    lock = (app / "atom.lock").read_text()
+    before = state(run, home, atom, app)
+
+    def turned_down(*words: str | Path, cwd: Path = atom) -> None:
+        done = run("git", "atom", *words, cwd=cwd, status=None)
+        refused(done, 7)
+        assert "ATOM-1010" in done.stderr and "U+0430" in done.stderr, done.stderr
+
+    turned_down("publish", "bad")
+    turned_down("claim", TWIN)
+    turned_down("fetch", f"{atom}::{TWIN}", cwd=home)
+    turned_down("add", f"{atom}::{TWIN}", cwd=app)
+    turned_down("trust", "explain", TWIN)
+    (app / "atom.toml").write_text(manifest.replace("deps.zlib", f'deps."{TWIN}"'))
+    turned_down("lock", cwd=app)
+    (app / "atom.toml").write_text(manifest)
+    (app / "atom.lock").write_text(lock.replace('"zlib"', f'"{TWIN}"'))
+    done = run("git", "atom", "lock", "--locked", cwd=app, status=None)
+    assert done.returncode != 0 and "error[ATOM-" in done.stderr and "U+0430" in done.stderr, done.stderr
+    (app / "atom.lock").write_text(lock)
+    assert state(run, home, atom, app) == before
+    run("git", "atom", "lock", "--locked", cwd=app)
+
+
+@pytest.mark.parametrize("version", ["01.0", "v1.0.0", "1.0.0+x", "1.0", "1" * 4301 + ".0.0", "1.0.0-rc.lock"])
+def test_n05_versions_have_one_spelling(atom: Path, home: Path, run: Run, version: str) -> None:
     write_atom(atom / "other", "other", version)
     commit(run, atom)
     before = state(run, home, atom)
     refused(run("git", "atom", "publish", "other", cwd=atom, status=None), 7)
     assert state(run, home, atom) == before
+    write_atom(atom / "other", "other", "1.0.0")
+    commit(run, atom)
+    run("git", "atom", "publish", "other", cwd=atom)
+
+
+@pytest.mark.parametrize("form", ["loose", "packed"])
+def test_n06_no_ref_is_another_ones_directory(atom: Path, home: Path, run: Run, form: str) -> None:
+    """A name below a name and a version below a version are none; a foreign ref in the way is a conflict before anything is written."""
+    if form == "packed":
+        run("git", "pack-refs", "--all", cwd=atom)
+    for name, version in (("zlib/x", "1.0.0"), ("other", "1.0.0/x")):
+        write_atom(atom / "other", name, version)
+        commit(run, atom)
+        before = state(run, home, atom)
+        refused(run("git", "atom", "publish", "other", cwd=atom, status=None), 7)
+        assert state(run, home, atom) == before
+    refused(run("git", "atom", "claim", "zlib/x", cwd=atom, status=None), 7)
+    assert state(run, home, atom) == before
+    write_atom(atom / "other", "other", "1.0.0")
+    commit(run, atom)
+    run("git", "update-ref", "refs/atoms/other/1.0.0/x", "HEAD", cwd=atom)
+    if form == "packed":
+        run("git", "pack-refs", "--all", cwd=atom)
+    before = state(run, home, atom)
+    done = run("git", "atom", "publish", "other", cwd=atom, status=5)
+    assert "ATOM-2025" in done.stderr and "refs/atoms/other/1.0.0/x" in done.stderr
+    assert state(run, home, atom) == before
+    run("git", "update-ref", "-d", "refs/atoms/other/1.0.0/x", cwd=atom)
+    run("git", "atom", "publish", "other", cwd=atom)
+
+
+def test_p05_a_name_nobody_claimed_and_a_claim_that_was_deleted(atom: Path, home: Path, run: Run) -> None:
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", home / "other")
+    write_atom(atom / "new", "new", "1.0.0")
+    commit(run, atom)
+    before = state(run, home, atom)
+    foreign = ("git", "-c", f"user.signingKey={home}/other.pub", "atom", "publish", "new")
+    refused(run(*foreign, cwd=atom, status=None), 2)
+    assert state(run, home, atom) == before
+    server = home / "server.git"
+    run("git", "clone", "-q", "--mirror", str(atom), server)
+    old = run("git", "rev-parse", LOG, cwd=server).stdout.strip()
+    run("git", "atom", "publish", "new", "--push", server, cwd=atom)
+    new = run("git", "rev-parse", LOG, cwd=server).stdout.strip()
+    run("git", "atom", "fetch", f"{server}::new", cwd=home)
+    store = home / ".local/share/git-atom/store.git"
+    kept = run("git", "for-each-ref", cwd=store).stdout
+    run("git", "update-ref", LOG, old, cwd=server)  # the claim is gone there; whoever saw it is not told so
+    write_atom(atom / "new", "new", "1.1.0")
+    commit(run, atom)
+    assert "ATOM-3011" in run("git", "atom", "fetch", f"{server}::new", cwd=home, status=2).stderr
+    refused(run(*foreign, "--push", server, cwd=atom, status=None), 2)
+    assert run("git", "for-each-ref", cwd=store).stdout == kept
+    run("git", "update-ref", LOG, new, cwd=server)
+    run("git", "atom", "publish", "new", "--push", server, cwd=atom)
+    assert run("git", "atom", "fetch", f"{server}::new", cwd=home).stdout.startswith("new 1.1.0")
 
 
 def test_p06_what_is_committed_is_what_is_published(atom: Path, home: Path, run: Run) -> None:

@@ -165,7 +165,7 @@ CASES = [(name, whose, fault) for name, deed in DEEDS.items() for whose, fault i
 @pytest.mark.needs("strace")
 @pytest.mark.skipif(bool(shutil.which("strace")) and not possible(), reason="strace cannot trace here")
 @pytest.mark.parametrize(("name", "whose", "fault"), CASES, ids=["-".join(case) for case in CASES])
-def test_at_a_system_call(name: str, whose: str, fault: str, homes: dict[str, Home], tmp_path: Path) -> None:
+def test_k01_k04_at_a_system_call(name: str, whose: str, fault: str, homes: dict[str, Home], tmp_path: Path) -> None:
     deed, log = DEEDS[name], tmp_path / "trace"
     count, struck = deed.points[whose, fault], 0
     for call, number in points(twin(homes[deed.ready], tmp_path / "counted"), whose, deed, count, log):
@@ -183,7 +183,7 @@ def test_at_a_system_call(name: str, whose: str, fault: str, homes: dict[str, Ho
     assert struck > count // 3, "the faults did not reach anything"
 
 
-def test_at_any_moment(homes: dict[str, Home], tmp_path: Path) -> None:
+def test_k01_k02_at_any_moment(homes: dict[str, Home], tmp_path: Path) -> None:
     """The whole process group is killed at random moments of each command in turn."""
     seed = int(os.environ.get("ATOM_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
     chance, whole, hit = random.Random(seed), {}, 0
@@ -290,7 +290,7 @@ def test_nowhere_to_write_to_is_no_fault_of_ours(homes: dict[str, Home], tmp_pat
     home.run("git", "atom", "list")
 
 
-def test_a_lock_that_was_left_is_told_with_the_way_out(homes: dict[str, Home], tmp_path: Path) -> None:
+def test_k06_a_lock_that_was_left_is_told_with_the_way_out(homes: dict[str, Home], tmp_path: Path) -> None:
     home = twin(homes["set"], tmp_path / "home")
     lock = home.project / ".git/refs/atoms-log/head.lock"
     lock.write_text("")
