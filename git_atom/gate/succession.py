@@ -16,9 +16,8 @@ from git_atom.errors import RefusedError
 from git_atom.git.capped import Capped
 from git_atom.git.objects import Objects
 from git_atom.trust import log as logs
-from git_atom.trust import sshsig
 from git_atom.trust.log import Log
-from git_atom.trust.objects import split_commit, split_tag
+from git_atom.trust.objects import signer_of
 from git_atom.trust.publickey import PublicKey, parse
 
 
@@ -35,9 +34,9 @@ def check_old_state(objects: Objects, before: Log, after: Log) -> None:
         if entry.kind in ("charter", "revoke"):
             continue  # signed under the charter before it, or only taking something away
         names = {item[0] for item in entry.items}
-        who = sshsig.parse(split_commit(raw)[1]).key
         policy.ready(names)
-        if not policy.may_enter(who, names):
+        who = signer_of(raw, policy.known(names))
+        if who.key is None or not policy.may_enter(who.key, names):
             raise _refused(entry, raw, f"key {who.fingerprint} might not write it before this push")
         if entry.kind == "publish":
             _check_signers(objects, policy, after, entry, raw)
@@ -52,8 +51,8 @@ def _check_signers(objects: Objects, policy: _Policy, after: Log, entry: Entry, 
     tags = objects.many([place[1] for place in places if place is not None])
     for (name, _), place in zip(entry.items, places, strict=True):
         tag = next(tags) if place is not None else None
-        signer = sshsig.parse(split_tag(tag[2])[1] if tag else b"").key
-        if signer not in policy.publishers(name):
+        signer = signer_of(tag[2] if tag else b"", policy.publishers(name))
+        if signer.key not in policy.publishers(name):
             raise _refused(entry, raw, f"key {signer.fingerprint} might not publish '{name}' before this push")
 
 
@@ -101,6 +100,10 @@ class _Policy:
     def may_enter(self, key: PublicKey, names: set[str]) -> bool:
         """Whether a key might write an entry about these names."""
         return key in self._owners or (bool(names) and all(key in self.publishers(name) for name in names))
+
+    def known(self, names: set[str]) -> frozenset[PublicKey]:
+        """Every key that might write some entry about these names."""
+        return self._owners.union(*(self.publishers(name) for name in names))
 
     def keeps(self, after: Log, name: str) -> bool:
         """Whether the claim of a name after the push names nobody who might not publish it before."""

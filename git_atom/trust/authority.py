@@ -26,7 +26,8 @@ from git_atom.core.statements import (
 from git_atom.errors import RefusedError
 from git_atom.trust import sshsig
 from git_atom.trust.objects import split_tag
-from git_atom.trust.publickey import PublicKey, parse
+from git_atom.trust.primitives import numbers_of
+from git_atom.trust.publickey import OPENPGP, PublicKey, parse
 
 
 class Before(NamedTuple):
@@ -127,6 +128,7 @@ def _of_charter(before: Before, statement: bytes) -> Need:
         raise wrong(None, f"charter {new.seq} does not succeed the charter in force, {old.seq}")
     if (new.root, new.nonce) != (old.root, old.nonce):
         raise wrong(None, "a charter keeps the root and the nonce of the one before it")
+    _distinct(new.owners)
     _none_revoked(before, new.owners)
     ways = ((owners(before), Party("the new owners", keys(new.owners), new.threshold)),)
     return Need("charter", (str(new.seq),), f"charters/{new.seq}", sshsig.CHARTER, ways, keys(new.owners))
@@ -138,6 +140,7 @@ def _of_claim(before: Before, statement: bytes) -> Need:
     if claim.anchor != before.anchor:
         raise wrong(None, f"the claim of '{claim.name}' is for another set")
     old = before.claim(claim.name)
+    _distinct(claim.keys)
     _none_revoked(before, claim.keys)
     folder = f"{name_folder(claim.name)}/claims/{claim.seq}"
     made = Need("claim", (claim.name,), folder, sshsig.CLAIM, ((owners(before),),))
@@ -196,6 +199,19 @@ _NEEDS: dict[str, Callable[[Before, bytes], Need]] = {
 def holding(before: Before, claim: Claim) -> Party:
     """The keys that hold a name by a claim, and how many of them speak for it."""
     return Party(f"the keys of '{claim.name}'", alive(before, claim.keys), claim.threshold)
+
+
+def distinct(lines: Sequence[str]) -> bool:
+    """Whether no two of these lines are one key in two dresses: as an SSH key and for OpenPGP, or for OpenPGP with two dates."""
+    known = keys(lines)
+    if not any(key.kind == OPENPGP for key in known):
+        return True
+    return len({numbers_of(key) for key in known}) == len(known)
+
+
+def _distinct(lines: Sequence[str]) -> None:
+    if not distinct(lines):
+        raise wrong(None, "it names one key twice")
 
 
 def _none_revoked(before: Before, lines: Sequence[str]) -> None:

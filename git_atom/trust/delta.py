@@ -13,8 +13,8 @@ from git_atom.core.name import check_name, skeleton
 from git_atom.core.statements import Charter, Claim, Entry, Release, read_tag, shard
 from git_atom.core.version import Version
 from git_atom.errors import RefusedError
-from git_atom.trust import sshsig
-from git_atom.trust.authority import Before, Need, Party, alive, keys, need, wrong
+from git_atom.trust import signature, sshsig
+from git_atom.trust.authority import Before, Need, Party, alive, distinct, keys, need, wrong
 from git_atom.trust.objects import verify_tag
 from git_atom.trust.publickey import PublicKey
 
@@ -66,6 +66,8 @@ def _found(before: Before, entry: Entry, added: Sequence[File]) -> Judged:
     charter = Charter.decode(statement)
     if charter.seq != 0 or of_bytes(statement) != entry.anchor or entry.items:
         raise wrong(entry, "its charter is not the one its anchor is the digest of")
+    if not distinct(charter.owners):
+        raise wrong(entry, "its charter names one key twice")
     owners = Party("the owners", keys(charter.owners), charter.threshold)
     _count(entry, Need("found", (), "charters/0", sshsig.CHARTER, ((owners,),)), files, statement)
     return Judged(owners.keys, charter)
@@ -200,7 +202,7 @@ def _count(entry: Entry, needed: Need, files: Mapping[str, bytes], statement: by
         key = by_path.get(path)
         if key is None:
             raise wrong(entry, f"'{path}' is not the signature of a key that may sign there")
-        sshsig.verify(key, needed.namespace, statement, data)
+        signature.check(data, (key,), needed.namespace, statement)
         signed.add(key)
     if not needed.met(signed):
         raise wrong(entry, f"'{needed.folder}' has {needed.lacks(signed)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Mapping
 
 from git_atom.core.digest import Digest
@@ -11,9 +12,11 @@ from git_atom.core.host import Host
 from git_atom.errors import CannotError, RefusedError, UnavailableError
 from git_atom.git import config, proc
 from git_atom.git.repo import Repo
-from git_atom.trust import sshsig
+from git_atom.trust import gpg, sshsig
 from git_atom.trust.primitives import PrivateKey, generate, load
 from git_atom.trust.publickey import PublicKey, parse
+
+_GPG_ID = re.compile(r"(0x)?[0-9A-Fa-f]{8,40}!?")  # with no gpg.format git asks gpg
 
 
 class Signer:
@@ -24,12 +27,12 @@ class Signer:
 
     @property
     def public(self) -> str:
-        """The public key as an OpenSSH line without comment."""
+        """The public key as a line without comment."""
         return self.key.line
 
     @property
     def fingerprint(self) -> str:
-        """`SHA256:…`, as ssh-keygen -l prints it."""
+        """As ssh-keygen -l or gpg prints it."""
         return self.key.fingerprint
 
     @property
@@ -38,7 +41,7 @@ class Signer:
         return self.key.digest
 
     def sign(self, namespace: str, message: bytes) -> bytes:
-        """An armored SSHSIG over a message; raises UnavailableError ATOM-3007 when the key cannot be used now."""
+        """An armored signature over a message; raises UnavailableError ATOM-3007 when the key cannot be used now."""
         raise RefusedError("ATOM-3006", "this key does not sign", note=namespace)
 
     def sign_raw(self, message: bytes) -> bytes:
@@ -99,10 +102,23 @@ class OutsideKey(Signer):
         return done.out
 
 
+class GpgKey(Signer):
+    """An OpenPGP key that the user's gpg signs with."""
+
+    def __init__(self, key: PublicKey, environ: Mapping[str, str]) -> None:
+        super().__init__(key)
+        self._environ = environ
+
+    def sign(self, namespace: str, message: bytes) -> bytes:
+        """As Signer.sign; gpg-agent may ask for a passphrase."""
+        return gpg.sign(self.key, namespace, message, self._environ)
+
+
 def user_key(host: Host, repo: Repo | None) -> Signer:
     """The key the user signs with: `atom.signingKey`, else git's own `user.signingKey`, in any of the forms git takes.
 
-    Raises CannotError ATOM-3005 with the commands to type when there is none, ATOM-3006 when it is not an SSH key.
+    As for git, gpg.format says whether a name is one of gpg's; what is a file or an SSH key line is never one. Raises CannotError ATOM-3005
+    with the commands to type when there is none, RefusedError ATOM-3006 when it is of a kind that is not accepted.
     """
     value = config.get(repo, "atom.signingKey", host.environ) or config.get(repo, "user.signingKey", host.environ)
     if not value:
@@ -113,11 +129,14 @@ def user_key(host: Host, repo: Repo | None) -> Signer:
         return OutsideKey(parse(value.removeprefix("key::"), "user.signingKey"), None, host.environ)
     path = os.path.join(host.cwd, value.replace("~", host.home, 1) if value.startswith("~/") else value)
     if not os.path.isfile(path):
+        form = config.get(repo, "gpg.format", host.environ)
+        if form == "openpgp" or (form is None and _GPG_ID.fullmatch(value)):
+            return GpgKey(gpg.signing(value, host.environ), host.environ)
         raise CannotError(
             "ATOM-3005",
             f"signing key '{value}' is not there",
             where="user.signingKey",
-            note="atoms are signed with an SSH key; git's gpg.format here may be openpgp",
+            note="it is neither a file nor, by gpg.format, the name of a key of gpg's",
             hint=_no_key(host).hint,
         )
     return _from_file(path, host)

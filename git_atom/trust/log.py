@@ -16,7 +16,7 @@ from git_atom.git.digests import TreeDigests
 from git_atom.git.objects import Objects
 from git_atom.trust.authority import Before, keys, wrong
 from git_atom.trust.delta import File, Judged, check_release, judge, read_release
-from git_atom.trust.objects import split_commit, split_tag, verify_commit
+from git_atom.trust.objects import signer_of, split_commit, split_tag, verify_commit
 from git_atom.trust.publickey import PublicKey
 from git_atom.trust.verified import Verified, vouch
 
@@ -139,6 +139,17 @@ def release(
 def holders(objects: Objects, tree: Oid, name: str) -> frozenset[PublicKey]:
     """Every key that a claim of a name, in force now or before, has."""
     return frozenset(key for claim in claims(objects, tree, name) for key in keys(claim.keys))
+
+
+def signer(tag: bytes, ever: frozenset[PublicKey]) -> PublicKey:
+    """The key that signed a release's tag, out of those that may have (`holders`). For a tag that was verified: nothing is checked here.
+
+    Raises RefusedError ATOM-3004 when it is none of them.
+    """
+    made_by = signer_of(tag, ever)
+    if made_by.key is None:
+        raise RefusedError("ATOM-3004", "the tag is signed by a key that may not sign it", note=made_by.fingerprint)
+    return made_by.key
 
 
 def ahead(objects: Objects, tree: Oid, wanted: Sequence[tuple[str, str]]) -> list[Oid]:

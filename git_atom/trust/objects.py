@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from git_atom.core.digest import of_bytes
 from git_atom.errors import RefusedError
-from git_atom.trust import sshsig
+from git_atom.trust import signature, sshsig
 from git_atom.trust.keys import Signer
 from git_atom.trust.publickey import PublicKey
+from git_atom.trust.signature import Maker
 from git_atom.trust.verified import Verified, vouch
 
 # Who made what verified in this process, by the digest of payload and signature: a log and the releases in it are two questions
@@ -40,8 +41,8 @@ def sign_commit(raw: bytes, signer: Signer, fmt: str = "sha1") -> bytes:
 
 def split_tag(raw: bytes) -> tuple[bytes, bytes]:
     """Payload and signature of a tag; the signature is empty when there is none."""
-    at = raw.find(b"\n" + sshsig.BEGIN + b"\n") + 1
-    return (raw[:at], raw[at:]) if at else (raw, b"")
+    found = [at + 1 for at in (raw.find(b"\n" + begin + b"\n") for begin in signature.BEGINS) if at >= 0]
+    return (raw[: min(found)], raw[min(found) :]) if found else (raw, b"")
 
 
 def split_commit(raw: bytes) -> tuple[bytes, bytes]:
@@ -65,6 +66,11 @@ def split_commit(raw: bytes) -> tuple[bytes, bytes]:
     return b"\n".join(kept) + blank + message, b"\n".join([*taken, b""]) if taken else b""
 
 
+def signer_of(raw: bytes, known: Iterable[PublicKey]) -> Maker:
+    """Who is said to have signed a tag or a commit; `known` as in `signature.maker`. Raises RefusedError ATOM-3001."""
+    return signature.maker((split_commit if raw.startswith(b"tree ") else split_tag)(raw)[1], known)
+
+
 def verify_tag(raw: bytes, keys: Collection[PublicKey]) -> Verified[Signed]:
     """Check a signed tag object against the keys that may have made it. Raises RefusedError ATOM-3001 to ATOM-3004, ATOM-3008."""
     return _verify("tag", *split_tag(raw), keys)
@@ -75,26 +81,22 @@ def verify_commit(raw: bytes, keys: Collection[PublicKey]) -> Verified[Signed]:
     return _verify("commit", *split_commit(raw), keys)
 
 
-def _verify(what: str, payload: bytes, signature: bytes, keys: Collection[PublicKey]) -> Verified[Signed]:
-    if not signature:
+def _verify(what: str, payload: bytes, armored: bytes, keys: Collection[PublicKey]) -> Verified[Signed]:
+    if not armored:
         raise RefusedError("ATOM-3008", f"the {what} is not signed")
-    if not signature.startswith(sshsig.BEGIN):
-        raise RefusedError("ATOM-3008", f"the {what} is not signed with an SSH key")
-    seen = of_bytes(b"%d " % len(payload) + payload + signature).raw
+    if not armored.startswith(signature.BEGINS):
+        raise RefusedError("ATOM-3008", f"the {what} is not signed with a key of a kind known here")
+    seen = of_bytes(b"%d " % len(payload) + payload + armored).raw
     made_by = _GOOD.get(seen)
     if made_by is None or made_by not in keys:
-        made_by = _made_by(what, payload, signature, keys)
+        said = signature.maker(armored, keys)
+        if said.key is None or said.key not in keys:
+            raise RefusedError(
+                "ATOM-3004",
+                f"the {what} is signed by a key that may not sign it",
+                note=f"signed by {said.fingerprint}, allowed: {', '.join(k.fingerprint for k in keys) or 'none'}",
+            )
+        made_by = signature.check(armored, (said.key,), sshsig.GIT, payload)
         if len(_GOOD) < _MANY:
             _GOOD[seen] = made_by
     return vouch(Signed(payload, made_by))
-
-
-def _made_by(what: str, payload: bytes, signature: bytes, keys: Collection[PublicKey]) -> PublicKey:
-    parts = sshsig.parse(signature)
-    if parts.key not in keys:
-        raise RefusedError(
-            "ATOM-3004",
-            f"the {what} is signed by a key that may not sign it",
-            note=f"signed by {parts.key.fingerprint}, allowed: {', '.join(k.fingerprint for k in keys) or 'none'}",
-        )
-    return sshsig.check(parts, parts.key, sshsig.GIT, payload)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from git_atom.trust.publickey import SK_ECDSA, SK_ED25519, PublicKey, Reader, malformed, mpint, of_blob, string
+from git_atom.trust import openpgpkey
+from git_atom.trust.openpgpkey import Numbers
+from git_atom.trust.publickey import OPENPGP, SK_ECDSA, SK_ED25519, PublicKey, of_blob
+from git_atom.trust.wire import Reader, malformed, mpint, string
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
@@ -20,6 +24,8 @@ def verify(key: PublicKey, signature: bytes, message: bytes) -> bool:
 
     Raises RefusedError ATOM-3001 when the blob is malformed or of a type this key does not make (`ssh-rsa` with SHA-1 included).
     """
+    if key.kind == OPENPGP:
+        raise malformed("the signature", "an OpenPGP key does not make SSH signatures")
     reader = Reader(signature, "the signature")
     kind = reader.string()
     raw = reader.string()
@@ -41,6 +47,56 @@ def verify(key: PublicKey, signature: bytes, message: bytes) -> bool:
     except InvalidSignature:
         return False
     return True
+
+
+def verify_numbers(key: Numbers, hash_name: str, digest: bytes, values: Sequence[bytes]) -> bool:
+    """Whether the numbers of an OpenPGP signature over a digest are this key's (RFC 4880 section 5.2.2, RFC 6637 section 5)."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+
+    algorithm = Prehashed(getattr(hashes, hash_name.upper())())
+    try:
+        if key.algorithm == openpgpkey.EDDSA:
+            from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+            if max(map(len, values)) > 32:
+                return False
+            raw = b"".join(value.rjust(32, b"\0") for value in values)
+            Ed25519PublicKey.from_public_bytes(key.values[0][1:]).verify(raw, digest)
+        elif key.algorithm == openpgpkey.ECDSA:
+            from cryptography.hazmat.primitives.asymmetric import ec
+            from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+            curves: dict[int, ec.EllipticCurve] = {256: ec.SECP256R1(), 384: ec.SECP384R1(), 521: ec.SECP521R1()}
+            curve = curves[openpgpkey.CURVES[key.curve]]
+            r, s = (int.from_bytes(value, "big") for value in values)
+            point = ec.EllipticCurvePublicKey.from_encoded_point(curve, key.values[0])
+            point.verify(encode_dss_signature(r, s), digest, ec.ECDSA(algorithm))
+        else:
+            from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+            n, e = (int.from_bytes(value, "big") for value in key.values)
+            whole = rsa.RSAPublicNumbers(e, n).public_key()
+            whole.verify(values[0].rjust((n.bit_length() + 7) // 8, b"\0"), digest, padding.PKCS1v15(), algorithm)
+    except InvalidSignature:
+        return False
+    except ValueError:
+        raise malformed("the OpenPGP key", "its numbers are none of its kind") from None
+    return True
+
+
+def numbers_of(key: PublicKey) -> tuple[str, bytes]:
+    """What makes a key the key it is, whatever it is written as: its algorithm and its point or modulus."""
+    if key.kind == OPENPGP:
+        known = openpgpkey.numbers(key.body)
+        first = known.values[0]
+        kind = {openpgpkey.RSA: "rsa", openpgpkey.EDDSA: "ed25519"}.get(known.algorithm, "ecdsa")
+        return kind, first[1:] if known.algorithm == openpgpkey.EDDSA else first
+    fields = _fields(key)
+    if key.kind in ("ssh-ed25519", SK_ED25519):
+        return "ed25519", fields[0]
+    return ("rsa", fields[1].lstrip(b"\0")) if key.kind == "ssh-rsa" else ("ecdsa", fields[1])
 
 
 def _fields(key: PublicKey) -> list[bytes]:

@@ -1,4 +1,7 @@
-"""SSH public keys and the wire encoding they are written in (RFC 4251 section 5, RFC 4253 section 6.6, PROTOCOL.u2f)."""
+"""Public keys and the wire encoding they are written in (RFC 4251 section 5, RFC 4253 section 6.6, PROTOCOL.u2f).
+
+An OpenPGP key is written in the same way: type `openpgp`, then the body of its public key packet; see `openpgpkey.py`.
+"""
 
 from __future__ import annotations
 
@@ -10,68 +13,17 @@ from typing import NamedTuple
 
 from git_atom.core.digest import Digest, of_bytes
 from git_atom.errors import RefusedError
+from git_atom.trust import openpgpkey
+from git_atom.trust.wire import MIN_RSA_BITS, Reader, malformed
 
 CURVES = {"ecdsa-sha2-nistp256": "nistp256", "ecdsa-sha2-nistp384": "nistp384", "ecdsa-sha2-nistp521": "nistp521"}
 SK_ED25519, SK_ECDSA = "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"
-KINDS = ("ssh-ed25519", *CURVES, "ssh-rsa", SK_ED25519, SK_ECDSA)
-MIN_RSA_BITS = 3072
-
-
-class Reader:
-    """Reads length-prefixed fields; every field must be whole and nothing may be left over. Raises RefusedError ATOM-3001."""
-
-    __slots__ = ("_at", "_data", "_what")
-
-    def __init__(self, data: bytes, what: str) -> None:
-        self._data = data
-        self._at = 0
-        self._what = what
-
-    def take(self, count: int) -> bytes:
-        """Exactly this many bytes."""
-        if count > len(self._data) - self._at:
-            raise malformed(self._what, "it is cut off")
-        self._at += count
-        return self._data[self._at - count : self._at]
-
-    def number(self) -> int:
-        """A uint32."""
-        return int.from_bytes(self.take(4), "big")
-
-    def string(self) -> bytes:
-        """A string: uint32 length and that many bytes."""
-        return self.take(self.number())
-
-    def mpint(self) -> int:
-        """A non-negative multiple precision integer in its one shortest form."""
-        raw = self.string()
-        if raw and (raw[0] & 0x80 or (raw[0] == 0 and (len(raw) == 1 or not raw[1] & 0x80))):
-            raise malformed(self._what, "an integer is not in its shortest form")
-        return int.from_bytes(raw, "big")
-
-    def end(self) -> None:
-        """Nothing may follow."""
-        if self._at != len(self._data):
-            raise malformed(self._what, "bytes follow its end")
-
-
-def string(data: bytes) -> bytes:
-    """A string field."""
-    return len(data).to_bytes(4, "big") + data
-
-
-def mpint(value: int) -> bytes:
-    """A non-negative integer field."""
-    return string(value.to_bytes(value.bit_length() // 8 + 1, "big") if value else b"")
-
-
-def malformed(what: str, why: str) -> RefusedError:
-    """The error for a key or signature whose bytes are not what they must be."""
-    return RefusedError("ATOM-3001", f"{what} is malformed", note=why)
+OPENPGP = "openpgp"
+KINDS = ("ssh-ed25519", *CURVES, "ssh-rsa", SK_ED25519, SK_ECDSA, OPENPGP)
 
 
 class PublicKey(NamedTuple):
-    """An SSH public key: its type and its wire bytes. The comment of a key line is no part of it."""
+    """A public key: its type and its wire bytes. The comment of a key line is no part of it."""
 
     kind: str
     blob: bytes
@@ -83,8 +35,15 @@ class PublicKey(NamedTuple):
 
     @property
     def fingerprint(self) -> str:
-        """As ssh-keygen -l prints it, `SHA256:` and unpadded base64."""
+        """As ssh-keygen -l prints it, `SHA256:` and unpadded base64; of an OpenPGP key as gpg does, 40 hexadecimal digits."""
+        if self.kind == OPENPGP:
+            return openpgpkey.fingerprint(self.body)
         return "SHA256:" + base64.b64encode(hashlib.sha256(self.blob).digest()).decode().rstrip("=")
+
+    @property
+    def body(self) -> bytes:
+        """The body of an OpenPGP key's packet."""
+        return self.blob[8 + len(OPENPGP) :]
 
     @property
     def digest(self) -> Digest:
@@ -102,6 +61,8 @@ def of_blob(blob: bytes) -> PublicKey:
     if kind in ("ssh-ed25519", SK_ED25519):
         if len(reader.string()) != 32:
             raise malformed("the public key", "an Ed25519 key has 32 bytes")
+    elif kind == OPENPGP:
+        openpgpkey.numbers(reader.string())
     elif kind == "ssh-rsa":
         reader.mpint()
         if (bits := reader.mpint().bit_length()) < MIN_RSA_BITS:

@@ -12,7 +12,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from git_atom.errors import RefusedError
-from git_atom.trust.publickey import PublicKey, Reader, malformed, of_blob, string
+from git_atom.trust.publickey import PublicKey, of_blob
+from git_atom.trust.wire import Reader, malformed, string
 
 BEGIN, END = b"-----BEGIN SSH SIGNATURE-----", b"-----END SSH SIGNATURE-----"
 _MAGIC = b"SSHSIG"

@@ -19,9 +19,7 @@ from git_atom.git.digests import TreeDigests
 from git_atom.git.objects import Objects
 from git_atom.trust import log as logs
 from git_atom.trust import policy as judging
-from git_atom.trust import sshsig
 from git_atom.trust.log import Log
-from git_atom.trust.objects import split_tag
 from git_atom.trust.policy import Policy
 from git_atom.trust.publickey import PublicKey, parse
 from git_atom.trust.verified import Verified
@@ -83,6 +81,7 @@ class _Case:
         self.log: Verified[Log] | None = None
         self.release: Release | None = None
         self.tag = b""
+        self.key: PublicKey | None = None
 
     def run(self) -> list[Step]:
         """All steps; errors become answers."""
@@ -154,14 +153,11 @@ class _Case:
         if held is None:
             return Step("signer", "no", f"the log has no '{self.name} {self.version}'")
         self.release, self.tag = held[0].value, held[1]
-        key = self._key()
+        self.key = key = logs.signer(self.tag, logs.holders(self.objects, self.log.value.tree, self.name))
         numbers = [c.seq for c in logs.claims(self.objects, self.log.value.tree, self.name) if key.line in c.keys]
         return Step(
             "signer", "yes", f"the tag is signed by {key.fingerprint}, a key of claim {', '.join(map(str, numbers))}"
         )
-
-    def _key(self) -> PublicKey:
-        return sshsig.parse(split_tag(self.tag)[1]).key
 
     def _position(self) -> Step | None:
         if self.release is None:
@@ -189,9 +185,9 @@ class _Case:
         return Step("retraction", "warning", f"retracted: {gone.reason}; never chosen anew, kept where it is locked")
 
     def _revocation(self) -> Step | None:
-        if self.log is None or self.release is None:
+        if self.log is None or self.release is None or self.key is None:
             return None
-        gone = logs.revocation(self.objects, self.log.value.tree, self._key())
+        gone = logs.revocation(self.objects, self.log.value.tree, self.key)
         if gone is None:
             return Step("revocation", "yes", "its signer's key is not revoked")
         judging.admit(self.policy, f"{self.name} {self.version}", None, gone)

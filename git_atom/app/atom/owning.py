@@ -38,7 +38,7 @@ from git_atom.errors import CannotError, ConflictError, NegativeError, RefusedEr
 from git_atom.git import config, refs, remote
 from git_atom.git import repo as repos
 from git_atom.git.refs import Change
-from git_atom.trust import authority, sshsig
+from git_atom.trust import authority, gpg, signature
 from git_atom.trust import log as logs
 from git_atom.trust.authority import Need
 from git_atom.trust.keys import Signer, user_key
@@ -239,10 +239,15 @@ def _now() -> str:
 
 
 def key_of(host: Host, text: str) -> PublicKey:
-    """A public key from a key line or from a file that holds one. Raises CannotError ATOM-8024 and those of keys."""
+    """A public key from a key line, from a file that holds one, or by its whole fingerprint out of the user's own gpg keyring.
+
+    Raises CannotError ATOM-8024 and those of keys.
+    """
     text = text.removeprefix("key::")
-    if text.startswith(("ssh-", "ecdsa-", "sk-")) and " " in text:
+    if text.startswith(("ssh-", "ecdsa-", "sk-", "openpgp ")) and " " in text:
         return parse(text, "the key given")
+    if gpg.FINGERPRINT.fullmatch(text):
+        return gpg.public(text, host.environ)
     path = os.path.join(host.cwd, text.replace("~", host.home, 1) if text.startswith("~/") else text)
     for candidate in (path + ".pub", path):
         if os.path.isfile(candidate):
@@ -251,15 +256,17 @@ def key_of(host: Host, text: str) -> PublicKey:
             if "PRIVATE KEY-----" not in data[:64]:
                 return parse(data.strip(), text)
     raise CannotError(
-        "ATOM-8024", f"'{text}' is no public key", hint="give a .pub file, or 'ssh-ed25519 AAAA…' in quotes"
+        "ATOM-8024",
+        f"'{text}' is no public key",
+        hint="give a .pub file, 'ssh-ed25519 AAAA…' in quotes, or the 40 digits of a key that gpg has",
     )
 
 
 def _among(host: Host, text: str, lines: Sequence[str]) -> PublicKey:
     """One of these keys, by fingerprint, line or file."""
     known = [parse(line) for line in lines]
-    if text.startswith("SHA256:"):
-        hits = [key for key in known if key.fingerprint == text]
+    if text.startswith("SHA256:") or gpg.FINGERPRINT.fullmatch(text):
+        hits = [key for key in known if key.fingerprint in (text, text.upper())]
     else:
         hits = [key for key in known if key == key_of(host, text)]
     if not hits:
@@ -336,12 +343,11 @@ def _held(needed: Need, statement: bytes, signatures: dict[str, bytes]) -> froze
     by_digest = {key.digest.hex: key for key in needed.allowed}
     found = set()
     for name, armored in signatures.items():
-        made_by = sshsig.verify(by_digest.get(name), needed.namespace, statement, armored)
-        if made_by not in needed.allowed:
-            raise RefusedError(
-                "ATOM-3004", f"the proposal is signed by key {made_by.fingerprint}, which has no say in it"
-            )
-        found.add(made_by)
+        key = by_digest.get(name)
+        if key is None:
+            who = signature.maker(armored).fingerprint
+            raise RefusedError("ATOM-3004", f"the proposal is signed by key {who}, which has no say in it")
+        found.add(signature.check(armored, (key,), needed.namespace, statement))
     return frozenset(found)
 
 

@@ -15,9 +15,7 @@ from git_atom.git import config
 from git_atom.git.objects import Objects
 from git_atom.trust import log as logs
 from git_atom.trust import policy as policies
-from git_atom.trust import sshsig
 from git_atom.trust.log import Log
-from git_atom.trust.objects import split_tag
 from git_atom.trust.policy import Policy
 
 MINIMUM_AGE, RETRACTED, REVOKED = "minimumReleaseAge", "retracted", "revoked"
@@ -136,7 +134,7 @@ def warned(host: Host, objects: Objects, log: Log, release: Release) -> None:
     revoked = None
     if log.revoked:
         tag = logs.tag_of(objects, log.tree, release.name, release.version)
-        key = sshsig.parse(split_tag(tag)[1]).key
+        key = logs.signer(tag, logs.holders(objects, log.tree, release.name))
         revoked = logs.revocation(objects, log.tree, key)
     if gone is None and revoked is None:
         return

@@ -26,7 +26,6 @@ from git_atom.git.objects import Objects, oid_of
 from git_atom.git.repo import Repo
 from git_atom.git.writeout import check_free, write_out
 from git_atom.trust import log as logs
-from git_atom.trust import sshsig
 from git_atom.trust.log import Log
 from git_atom.trust.objects import split_tag
 from git_atom.trust.publickey import PublicKey
@@ -153,15 +152,15 @@ def _sight(host: Host, here: Here, name: str, version: Version) -> Sight:
         found = objects.at(objects.commit_tree(here.head), f"{name_folder(name)}/versions/{version}".encode())
         if found is None:
             raise NegativeError("ATOM-8010", f"the log has no '{name} {version}'", hint="git atom list")
-        payload, signature = split_tag(objects.read(found[1])[2])
-        release = read_tag(payload)
+        tag = objects.read(found[1])[2]
+        release = read_tag(split_tag(tag)[0])
         data, subs = b"", tuple[LockedSub, ...]()
         if objects.get(release.commit) is not None:
             held = objects.at(objects.commit_tree(release.commit), manifests.FILE.encode())
             data = objects.read(held[1])[2] if held else b""
             subs = atoms.lock_of(objects, objects.commit_tree(release.commit)).subs
-        key = sshsig.parse(signature).key
         tree = objects.commit_tree(here.head)
+        key = logs.signer(tag, logs.holders(objects, tree, name))
         gone, revoked = logs.retraction(objects, tree, name, str(version)), logs.revocation(objects, tree, key)
     mirrors = () if here.own else tuple(sets.known_mirrors(host).get(here.anchor, ()))
     reasons = (gone.reason if gone else "", revoked.reason if revoked else "")
@@ -279,7 +278,7 @@ def _verify_one(
             note=f"it points to {now}",
             hint=f"git atom publish {release.path}   (puts it back)" if here.own else "git atom fetch",
         )
-    signer = sshsig.parse(split_tag(tag)[1]).key.fingerprint
+    signer = logs.signer(tag, ever).fingerprint
     state = "retracted" if logs.retraction(objects, log.value.tree, name, version) else ""
     if now is None and objects.get(release.commit) is None:
         return Checked(log.value.anchor, name, version, release.tree, signer, "absent", state)

@@ -6,7 +6,9 @@ _OWNING = (
     Opt(("--push",), "send the log to a remote when it is recorded", "value", "<remote>"),
     Opt(("--proposal",), "file for what still lacks signatures", "value", "<file>", complete="file"),
 )
-_KEY = Arg("key", "a public key: its file, its line in quotes, or where it is known its fingerprint", "", "file")
+_KEY = Arg(
+    "key", "a public key: its file, its line in quotes, or where it is known (to gpg, too) its fingerprint", "", "file"
+)
 _REASON = Opt(("--reason",), "why, for people to read; needed", "value", "<text>")
 
 COMMANDS: tuple[Command, ...] = (
