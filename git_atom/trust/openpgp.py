@@ -114,11 +114,11 @@ def _subpackets(hashed: bytes, loose: bytes) -> str:
         if kind & 0x80 and plain not in (_CREATED, _EXPIRES, _ISSUER, _SIGNER, _FINGERPRINT):
             raise malformed(what, f"it demands what is not known here (subpacket {plain})")
         found[plain] = data
-    if any(kind not in (_ISSUER, _FINGERPRINT) for kind, _ in _walk(loose)):
-        raise malformed(what, "it holds more than it signs")
     who = found.get(_FINGERPRINT, b"")
     if _CREATED not in found or len(who) != 21 or who[0] != 4:
         raise malformed(what, "it does not say which key made it")
+    if any((kind, data) not in ((_ISSUER, who[-8:]), (_FINGERPRINT, who)) for kind, data in _walk(loose)):
+        raise malformed(what, "it holds more than it signs")
     return who[1:].hex().upper()
 
 

@@ -10,8 +10,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from git_atom.errors import RefusedError
-from git_atom.trust.wire import MIN_RSA_BITS, Reader, malformed
+from git_atom.trust.wire import Reader, check_rsa, malformed
 
+_HINT = "gpg --quick-generate-key <you> ed25519 sign never"
 RSA, ECDSA, EDDSA = 1, 19, 22
 ED25519 = bytes.fromhex("2b06010401da470f01")
 CURVES = {bytes.fromhex("2a8648ce3d030107"): 256, bytes.fromhex("2b81040022"): 384, bytes.fromhex("2b81040023"): 521}
@@ -36,8 +37,7 @@ def numbers(body: bytes) -> Numbers:
     algorithm = reader.take(1)[0]
     if algorithm == RSA:
         values = (mpi(reader, what), mpi(reader, what))
-        if (bits := int.from_bytes(values[0], "big").bit_length()) < MIN_RSA_BITS:
-            raise _refused(f"an RSA key of {bits} bits is too weak", f"at least {MIN_RSA_BITS} bits")
+        check_rsa(int.from_bytes(values[0], "big"), int.from_bytes(values[1], "big"), _HINT)
         reader.end()
         return Numbers(algorithm, b"", values)
     if algorithm not in (ECDSA, EDDSA):
@@ -69,4 +69,4 @@ def mpi(reader: Reader, what: str) -> bytes:
 
 
 def _refused(why: str, note: str) -> RefusedError:
-    return RefusedError("ATOM-3006", why, note=note, hint="gpg --quick-generate-key <you> ed25519 sign never")
+    return RefusedError("ATOM-3006", why, note=note, hint=_HINT)

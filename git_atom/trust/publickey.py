@@ -14,7 +14,7 @@ from typing import NamedTuple
 from git_atom.core.digest import Digest, of_bytes
 from git_atom.errors import RefusedError
 from git_atom.trust import openpgpkey
-from git_atom.trust.wire import MIN_RSA_BITS, Reader, malformed
+from git_atom.trust.wire import Reader, check_rsa, malformed
 
 CURVES = {"ecdsa-sha2-nistp256": "nistp256", "ecdsa-sha2-nistp384": "nistp384", "ecdsa-sha2-nistp521": "nistp521"}
 SK_ED25519, SK_ECDSA = "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"
@@ -64,14 +64,8 @@ def of_blob(blob: bytes) -> PublicKey:
     elif kind == OPENPGP:
         openpgpkey.numbers(reader.string())
     elif kind == "ssh-rsa":
-        reader.mpint()
-        if (bits := reader.mpint().bit_length()) < MIN_RSA_BITS:
-            raise RefusedError(
-                "ATOM-3006",
-                f"an RSA key of {bits} bits is too weak",
-                note=f"at least {MIN_RSA_BITS} bits",
-                hint="ssh-keygen -t ed25519",
-            )
+        exponent = reader.mpint()
+        check_rsa(reader.mpint(), exponent, "ssh-keygen -t ed25519")
     else:
         if reader.string().decode(errors="replace") != CURVES.get(kind, "nistp256"):
             raise malformed("the public key", "its curve is not that of its type")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from git_atom.errors import RefusedError
 
-MIN_RSA_BITS = 3072
+MIN_RSA_BITS, MAX_RSA_BITS = 3072, 16384
+_MAX_EXPONENT_BITS = 64  # a longer one costs whoever verifies a hundred milliseconds a signature
 
 
 class Reader:
@@ -63,3 +64,19 @@ def mpint(value: int) -> bytes:
 def malformed(what: str, why: str) -> RefusedError:
     """The error for a key or signature whose bytes are not what they must be."""
     return RefusedError("ATOM-3001", f"{what} is malformed", note=why)
+
+
+def check_rsa(modulus: int, exponent: int, hint: str) -> None:
+    """Raise RefusedError ATOM-3006 for an RSA key that is too weak, or so large that verifying by it is an attack."""
+    bits = modulus.bit_length()
+    if bits < MIN_RSA_BITS:
+        raise RefusedError(
+            "ATOM-3006", f"an RSA key of {bits} bits is too weak", note=f"at least {MIN_RSA_BITS} bits", hint=hint
+        )
+    if bits > MAX_RSA_BITS or exponent.bit_length() > _MAX_EXPONENT_BITS:
+        raise RefusedError(
+            "ATOM-3006",
+            f"an RSA key of {bits} bits with an exponent of {exponent.bit_length()} is too large",
+            note=f"at most {MAX_RSA_BITS} and {_MAX_EXPONENT_BITS} bits",
+            hint=hint,
+        )

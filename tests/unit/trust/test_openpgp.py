@@ -15,10 +15,10 @@ from test_log import key as word_key
 
 from git_atom.core.statements import Claim
 from git_atom.errors import AtomError
-from git_atom.trust import authority, gpg, openpgp, openpgpkey, primitives, signature, sshsig
+from git_atom.trust import authority, gpg, openpgp, openpgpkey, primitives, signature, sshsig, wire
 from git_atom.trust import objects as signed
 from git_atom.trust.keys import GpgKey
-from git_atom.trust.publickey import PublicKey, parse
+from git_atom.trust.publickey import PublicKey, of_blob, parse
 from git_atom.trust.wire import string
 
 GOLDEN = Path(__file__).parents[2] / "golden/openpgp"
@@ -110,7 +110,7 @@ def test_a_tag_and_a_commit(ann: GpgKey) -> None:
 
 
 def test_every_byte_counts(ann: GpgKey) -> None:
-    """Each byte of a signature changed in turn, armored anew: refused, or the same signature (its creation time is signed, its key is named)."""
+    """Each byte of a signature changed in turn, armored anew; cut off anywhere; in another dress: refused."""
     made = ann.sign(sshsig.GIT, MESSAGE)
     packet = base64.b64decode(b"".join(made.split(b"\n")[2:-3]))
     loose = (
@@ -160,6 +160,28 @@ def test_s01_keys_that_are_too_weak_or_not_known(kind: str, code: str, ring: Gnu
     with pytest.raises(AtomError) as caught:
         gpg.signing(f"weak-{kind}", ring.env)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("bits", "exponent", "good"),
+    [(3072, 65537, True), (3071, 65537, False), (16385, 65537, False), (3072, 1 << 3000 | 1, False)],
+)
+def test_s01_rsa_keys_that_are_an_attack_to_verify_by(bits: int, exponent: int, good: bool) -> None:
+    modulus = 1 << (bits - 1) | 1
+
+    def mpi(value: int) -> bytes:
+        return value.bit_length().to_bytes(2, "big") + value.to_bytes((value.bit_length() + 7) // 8, "big")
+
+    for make in (
+        lambda: openpgp.key_of_body(b"\4\0\0\0\0\1" + mpi(modulus) + mpi(exponent)),
+        lambda: of_blob(string(b"ssh-rsa") + wire.mpint(exponent) + wire.mpint(modulus)),
+    ):
+        if good:
+            assert make().kind in ("ssh-rsa", "openpgp")
+            continue
+        with pytest.raises(AtomError) as caught:
+            make()
+        assert caught.value.code == "ATOM-3006"
 
 
 def test_key_lines_that_are_none(ann: GpgKey) -> None:
