@@ -113,14 +113,9 @@ def test_every_byte_counts(ann: GpgKey) -> None:
     """Each byte of a signature changed in turn, armored anew; cut off anywhere; in another dress: refused."""
     made = ann.sign(sshsig.GIT, MESSAGE)
     packet = base64.b64decode(b"".join(made.split(b"\n")[2:-3]))
-    loose = (
-        len(packet) - packet[::-1].index(bytes.fromhex(ann.fingerprint)[-8:][::-1]) - 8
-    )  # the unsigned issuer key id
     for at in range(len(packet)):
         bad = bytearray(packet)
         bad[at] ^= 1
-        if loose <= at < loose + 8:
-            continue
         with pytest.raises(AtomError) as caught:
             signature.check(openpgp.armor(bytes(bad)), (ann.key,), sshsig.GIT, MESSAGE)
         assert caught.value.exit == 2, at
@@ -130,7 +125,7 @@ def test_every_byte_counts(ann: GpgKey) -> None:
         made[:-1], made + b"\n", b" " + made, made.replace(b"\n\n", b"\nComment: x\n\n"), made.replace(b"\n", b"\r\n"),
         made.replace(b"\n=", b"\n=A"), made + made, openpgp.armor(packet + packet), openpgp.armor(packet + b"\0"),
     ):  # fmt: skip
-        refused("ATOM-3001" if text.startswith(openpgp.BEGIN) else "ATOM-3001", text, ann.key)
+        refused("ATOM-3001", text, ann.key)
 
 
 def crafted(ring: Gnupg, *options: str) -> bytes:
