@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from git_atom.core.lock import Lock, LockedToolchain
-from git_atom.core.manifest import Dep, Manifest, Src, Toolchain
+from git_atom.core.lock import Lock, LockedPin, LockedToolchain
+from git_atom.core.manifest import Dep, Manifest, Pin, Src, Toolchain
 
 
 def disagreements(manifest: Manifest, lock: Lock) -> list[str]:
@@ -17,7 +17,7 @@ def disagreements(manifest: Manifest, lock: Lock) -> list[str]:
             "source", [s.name for s in manifest.srcs], [*(f.name for f in lock.fetches), *(s.name for s in lock.subs)]
         ),
         *(problem for dep in manifest.deps for problem in _dep(dep, lock)),
-        *(problem for pin in manifest.pins for problem in _pin(pin.name, pin.git, pin.ref, lock)),
+        *(problem for pin in manifest.pins for problem in _pin(pin, lock)),
         *(problem for src in manifest.srcs for problem in _src(src, lock)),
         *_toolchain(manifest.toolchain, lock),
     ]
@@ -52,9 +52,14 @@ def _dep(dep: Dep, lock: Lock) -> Iterator[str]:
         yield f"dependency '{dep.name}' has another url than the locked one"
 
 
-def _pin(name: str, git: str, ref: str, lock: Lock) -> Iterator[str]:
-    if any(p.name == name and (p.git, p.ref) != (git, ref) for p in lock.pins):
-        yield f"pin '{name}' is of another repository or ref than the locked one"
+def keeps_pin(wanted: Pin, locked: LockedPin) -> bool:
+    """Whether a locked pin is what the manifest asks for."""
+    return wanted == Pin(locked.name, locked.git, locked.ref, locked.entry)
+
+
+def _pin(pin: Pin, lock: Lock) -> Iterator[str]:
+    if any(p.name == pin.name and not keeps_pin(pin, p) for p in lock.pins):
+        yield f"pin '{pin.name}' is of another repository, ref or entry than the locked one"
 
 
 def _src(src: Src, lock: Lock) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from git_atom.core import lock as locks
 from git_atom.core import manifest as manifests
+from git_atom.core import uri
 from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Digest, Oid, of_bytes
 from git_atom.core.lock import Lock
 from git_atom.core.manifest import Manifest
@@ -81,10 +82,8 @@ def read(objects: Objects, commit: Oid, root: Oid, path: str) -> Source:
             hint=f"git atom lock {'' if path == '.' else path}".rstrip() + " && git add . && git commit",
         )
     leaves = objects.listing(found[1])
-    for leaf in leaves:
-        if leaf.mode == MODE_LINK:
-            check_link(leaf.path)
-    _check_pointers(objects, leaves, path)
+    check_links(leaves)
+    check_pointers(objects, leaves, path)
     return Source(path, commit, found[1], tree_digest(leaves), manifest, of_bytes(data), lock)
 
 
@@ -109,7 +108,7 @@ def check_subs(objects: Objects, root: Oid, one: Source) -> None:
             digest = leaves[0].digest
         else:
             leaves, digest = [], None
-        _check_pointers(objects, leaves, path)
+        check_pointers(objects, leaves, path)
         if found is None or (found[1], digest) != (sub.object, sub.tree):
             raise ConflictError(
                 "ATOM-8053",
@@ -120,8 +119,28 @@ def check_subs(objects: Objects, root: Oid, one: Source) -> None:
             )
 
 
-def _check_pointers(objects: Objects, leaves: Sequence[Leaf], below: str) -> None:
-    """Refuse pointers of Git LFS: what they point to is in no commit, so nobody could verify it, or build from it."""
+def check_public(one: Source) -> None:
+    """What an atom is published with must be there for others. Raises CannotError ATOM-8055."""
+    for pin in one.manifest.pins:
+        if not uri.is_remote(pin.git):
+            raise CannotError(
+                "ATOM-8055",
+                f"pin '{pin.name}' of '{one.name}' is of a repository on this machine",
+                where=manifests.FILE if one.path == "." else f"{one.path}/{manifests.FILE}",
+                note=f"nobody else can read '{pin.git}'",
+                hint="push it to a server and pin it there",
+            )
+
+
+def check_links(leaves: Sequence[Leaf]) -> None:
+    """Refuse links under names that git itself reads. Raises MalformedError ATOM-1004."""
+    for leaf in leaves:
+        if leaf.mode == MODE_LINK:
+            check_link(leaf.path)
+
+
+def check_pointers(objects: Objects, leaves: Sequence[Leaf], below: str) -> None:
+    """Refuse pointers of Git LFS: what they point to is in no commit, so nobody could verify it, or build from it. ATOM-8054."""
     few = [leaf for leaf in leaves if _POINTER_SIZES[0] <= leaf.size <= _POINTER_SIZES[1] and leaf.mode != MODE_LINK]
     for leaf, found in zip(few, objects.many([leaf.oid for leaf in few]), strict=True):
         if found is not None and re.fullmatch(_POINTER, found[2]):

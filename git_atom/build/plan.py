@@ -96,7 +96,8 @@ def _glob(text: str) -> Pattern[str]:
     return pattern(made + r"\Z", DOTALL)
 
 
-def directory(sources: Iterable[Source]) -> str:
-    """Where the commands start: the source called `src`, else the first source, else the atom's own files."""
-    paths = [s.path for s in sources]
+def directory(places: Iterable[str], pins: Iterable[str] = ()) -> str:
+    """Where the commands start, of the places below /build: the one called `src`, else the first that is not a pin, else the first pin."""
+    beside = set(pins)
+    paths = sorted(places, key=lambda path: path in beside)
     return "/build/" + ("src" if "src" in paths else paths[0].split("/")[0] if paths else OWN)

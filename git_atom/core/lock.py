@@ -64,11 +64,15 @@ class LockedAtom(NamedTuple):
 
 
 class LockedPin(NamedTuple):
-    """A repository at a ref, as it was when locked: commit, and tree digest of the entry (or of the whole commit)."""
+    """A repository at a ref, as it was when locked: the commit, and the tree digest of what the build is given.
+
+    That is the tree at `entry` ("" for the whole commit), or for a file a tree that holds it alone, under its own name.
+    """
 
     name: str
     git: str
     ref: str
+    entry: str
     commit: Oid
     tree: Digest
 
@@ -157,8 +161,8 @@ _SECTIONS: tuple[tuple[str, type[Any], tuple[Field, ...]], ...] = (
     ("deps", LockedDep, (("key", "text", True), ("atom", "edge", True), ("for", "uses", True))),
     ("atoms", LockedAtom, (("set", "digest", False), ("name", "name", True), ("version", "version", True), ("commit", "oid", False),
                            ("tree", "digest", True), ("build", "edges", False), ("run", "edges", False))),
-    ("pins", LockedPin, (("name", "text", True), ("git", "text", True), ("ref", "text", True), ("commit", "oid", True),
-                         ("tree", "digest", True))),
+    ("pins", LockedPin, (("name", "text", True), ("git", "text", True), ("ref", "text", True), ("entry", "text", False),
+                         ("commit", "oid", True), ("tree", "digest", True))),
     ("subs", LockedSub, (("name", "text", True), ("object", "oid", True), ("tree", "digest", True))),
     ("fetches", Fetch, (("name", "text", True), ("url", "text", True), ("digest", "digest", True), ("size", "int", True),
                         ("package", "text", False), ("version", "text", False), ("repacked", "flag", False))),

@@ -19,6 +19,7 @@ from git_atom.core.version import ANY, Requirement, Version
 from git_atom.errors import MalformedError
 
 FILE = "atom.toml"
+OWN = "atom"  # directory below /build that holds the atom's own files
 TYPES = ("package", "environment", "generator")
 USES = ("build", "run", "test")
 SYSTEMS = ("autotools", "cmake", "meson", "make", "python")
@@ -52,7 +53,7 @@ class Dep(NamedTuple):
 
 
 class Pin(NamedTuple):
-    """[pins.<name>]: any git repository at a ref, and a path in it ("" for all of it)."""
+    """[pins.<name>]: what is laid out at /build/<name> from any git repository at a ref: a path in it, or all of it ("")."""
 
     name: str
     git: str
@@ -203,6 +204,7 @@ def _manifest(top: Table) -> Manifest:
     for dep in deps:
         if dep.name == name and dep.url == "" and dep.path in (".", "./"):
             top.notes.add(("deps", dep.name), "ATOM-1024", f"'{name}' depends on itself")
+    _apart(top, pins, srcs)
     for src in srcs:
         if src.debian and (toolchain is None or not toolchain.suite):
             top.notes.add(("srcs", src.name, "debian"), "ATOM-1024", f"'debian' of [srcs.{src.name}] needs a suite",
@@ -229,10 +231,23 @@ def _atom(top: Table) -> tuple[str, Version, str, Meta]:
     return name, version, kind, meta
 
 
+def _apart(top: Table, pins: tuple[Pin, ...], srcs: tuple[Src, ...]) -> None:
+    """Pins and sources lie side by side below /build, with the atom's own files at /build/atom."""
+    names = {src.name for src in srcs}
+    for pin in pins:
+        if pin.name in names:
+            top.notes.add(("pins", pin.name), "ATOM-1024", f"'{pin.name}' is the name of a source, too",
+                          f"both would lie at /build/{pin.name}")  # fmt: skip
+    for section, name in [*(("pins", pin.name) for pin in pins), *(("srcs", src.name) for src in srcs)]:
+        if name == OWN:
+            top.notes.add((section, name), "ATOM-1024", f"'{OWN}' cannot name a table here",
+                          f"/build/{OWN} holds the atom's own files")  # fmt: skip
+
+
 def _by_type(top: Table, kind: str) -> None:
     """Each type has its own schema: an environment is put together, not built; a generator must say how it runs."""
     if kind == "environment":
-        for key in ("srcs", "build", "test"):
+        for key in ("pins", "srcs", "build", "test"):
             if key in top.value:
                 top.wrong(key, "ATOM-1024", f"an environment has no [{key}]", "it is put together from its deps, not built",
                           'leave it out, or set type = "package"')  # fmt: skip

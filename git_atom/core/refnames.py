@@ -13,6 +13,7 @@ SUBS = "refs/subs/"
 LOG = "refs/atoms-log/head"  # two levels, because git refuses a push to any ref that is a single name below refs/
 SETS = "refs/sets/"
 UNSIGNED = "refs/unsigned/"
+PINS = "refs/pins/"
 COMPOSITIONS = "refs/compositions/"
 BUILDS = "refs/builds/"
 RECORDINGS = "refs/recordings/"
@@ -68,6 +69,11 @@ def unsigned(place: str, name: str, version: str) -> str:
     from git_atom.core.digest import of_bytes
 
     return f"{UNSIGNED}{of_bytes(place.encode(errors='surrogateescape')).hex}/{name}/{version}"
+
+
+def pin(commit: Oid, tree: Digest) -> str:
+    """What a pin of some repository's commit came to, by the commit and the tree digest that a lock states, in the user's store."""
+    return f"{PINS}{commit}/{tree.hex}"
 
 
 def composition(name: str) -> str:

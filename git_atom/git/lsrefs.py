@@ -21,29 +21,33 @@ _ABILITIES = 1000
 
 
 class Told(NamedTuple):
-    """What a repository told: its refs by name (tags not followed), its protocol version, and what it can do, as version 2 lists it."""
+    """What a repository told: its refs by name, its protocol version, and what it can do, as version 2 lists it."""
 
     refs: dict[str, Oid]
     version: int
     abilities: tuple[str, ...]
 
 
-def told(source: str, prefixes: Sequence[str], environ: Mapping[str, str], cwd: str = "/") -> Told:
+def told(
+    source: str, prefixes: Sequence[str], environ: Mapping[str, str], cwd: str = "/", *, peel: bool = False
+) -> Told:
     """The refs at `source` (a checked URL, scp-like place or absolute path) that begin with one of the prefixes.
+
+    peel: of a signed or annotated tag, tell what it is of.
 
     Raises UnavailableError ATOM-2011 when it cannot be read, MalformedError ATOM-2022 when it does not answer as git's protocol wants.
     """
     env = wire.environment(source, environ)
     place = wire.meant(source, env, cwd)
     with wire.connected(place, env, MAX_BYTES) as other:
-        found = ask(other, prefixes) if other else None
+        found = ask(other, prefixes, peel=peel) if other else None
         if found is not None and other is not None:
             other.hang_up()
             return found
-    return every(place, prefixes, env)
+    return every(place, prefixes, env, peel=peel)
 
 
-def ask(other: wire.Wire, prefixes: Sequence[str], most: int = MAX_REFS) -> Told:
+def ask(other: wire.Wire, prefixes: Sequence[str], most: int = MAX_REFS, *, peel: bool = False) -> Told:
     """As `told`, over a connection that is there, and which is still there then; at most this many refs may be told.
 
     Raises MalformedError ATOM-2022, and ATOM-2023 over the limit of the connection.
@@ -52,28 +56,31 @@ def ask(other: wire.Wire, prefixes: Sequence[str], most: int = MAX_REFS) -> Told
     if not first:  # version 0 of a repository without refs
         return Told({}, 0, ())
     if first != b"version 2":
-        return _older(first, other.lines(), prefixes, most)
+        return _older(first, other.lines(), prefixes, most, peel)
     abilities = tuple(line.decode(errors="replace") for line in islice(other.lines(), _ABILITIES))
     if len(abilities) == _ABILITIES:
         raise wire.broken("it tells of more abilities than git has")
     wanted = [b"ref-prefix " + prefix.encode(errors="surrogateescape") for prefix in prefixes]
-    other.ask("ls-refs", abilities, wanted)
-    refs = dict(_rows(other.lines(), prefixes, most))
+    other.ask("ls-refs", abilities, [*([b"peel"] if peel else []), *wanted])
+    refs = dict(_rows(other.lines(), prefixes, most, peel))
     other.answered()
     return Told(refs, 2, abilities)
 
 
-def _older(first: bytes, rest: Iterator[bytes], prefixes: Sequence[str], most: int) -> Told:
+def _older(first: bytes, rest: Iterator[bytes], prefixes: Sequence[str], most: int, peel: bool) -> Told:
     """Version 0 or 1, where all refs come unasked, the abilities behind the first (gitprotocol-pack(5))."""
     version = 1 if first == b"version 1" else 0
     line = next(rest, b"") if version else first
     row, _, words = line.partition(b"\0")
-    refs = dict(_rows((one for line in (iter([row]), rest) for one in line if one), prefixes, most))
+    refs = dict(_rows((one for line in (iter([row]), rest) for one in line if one), prefixes, most, peel))
     return Told(refs, version, tuple(words.decode(errors="replace").split()))
 
 
-def _rows(lines: Iterator[bytes], prefixes: Sequence[str], most: int) -> Iterator[tuple[str, Oid]]:
-    """Name and id of each ref told; prefixes are held against the answer, since a server may tell more than it was asked."""
+def _rows(lines: Iterator[bytes], prefixes: Sequence[str], most: int, peel: bool = False) -> Iterator[tuple[str, Oid]]:
+    """Name and id of each ref told; prefixes are held against the answer, since a server may tell more than it was asked.
+
+    What a tag is of follows its name in version 2, and is a row of its own after it in older ones.
+    """
     wanted = tuple(prefix.encode(errors="surrogateescape") for prefix in prefixes)
     size = 0
     for count, line in enumerate(lines):
@@ -81,7 +88,10 @@ def _rows(lines: Iterator[bytes], prefixes: Sequence[str], most: int) -> Iterato
         if size > MAX_BYTES:
             raise wire.broken(f"it tells more than {MAX_BYTES} bytes")
         oid, _, rest = line.partition(b" ")
-        name = rest.split(b" ", 1)[0]
+        name, *words = rest.split(b" ")
+        if peel:
+            name = name.removesuffix(b"^{}")
+            oid = next((word[7:] for word in words if word.startswith(b"peeled:")), oid)
         if count >= most:
             raise wire.broken(f"it tells more than {most} refs")
         if not name or not re.fullmatch(rb"[0-9a-f]{40}|[0-9a-f]{64}", oid):
@@ -90,16 +100,16 @@ def _rows(lines: Iterator[bytes], prefixes: Sequence[str], most: int) -> Iterato
             yield name.decode(errors="surrogateescape"), Oid(oid.decode())
 
 
-def every(place: str, prefixes: Sequence[str], env: Mapping[str, str], cwd: str = "/") -> Told:
+def every(place: str, prefixes: Sequence[str], env: Mapping[str, str], cwd: str = "/", *, peel: bool = False) -> Told:
     """The refs there that begin with one of the prefixes, out of all, by git's own ls-remote: for places that no prefix can be said to.
 
     Raises as `told`.
     """
-    argv = ["git", "-c", "protocol.version=2", "ls-remote", "--refs", "--", place]
+    argv = ["git", "-c", "protocol.version=2", "ls-remote", *(() if peel else ("--refs",)), "--", place]
     done, peak, late = bounds.run_within(argv, env=env, stdin=b"", size=MAX_BYTES, memory=MAX_BYTES, cwd=cwd)
     if done.status != 0 and peak > MAX_BYTES // 2:
         raise wire.broken(f"it tells more than {MAX_BYTES} bytes")
     if done.status != 0:
         raise unreachable(place, late or done.err)
     lines = (line.replace(b"\t", b" ", 1) for line in done.out.splitlines())
-    return Told(dict(_rows(lines, prefixes, MAX_REFS)), 0, ())
+    return Told(dict(_rows(lines, prefixes, MAX_REFS, peel)), 0, ())

@@ -142,21 +142,44 @@ class Incoming:
 
         False when the source cannot be read or does not have it. For a quarantine that is thrown away: what it holds has gaps.
         """
-        argv = ["git", "-c", "fetch.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c", "gc.auto=0"]
-        argv += ["-c", "protocol.version=2", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--depth=1"]
-        argv += ["--filter=blob:none", "--no-auto-maintenance", "--no-recurse-submodules", "--", source]
         try:
-            self._fetch([*argv, f"{commit}:refs/incoming/origin"], source, b"")
+            self._fetch_one(source, commit, "--depth=1", "--filter=blob:none")
         except UnavailableError:
             return False
         return True
 
-    def accept(self) -> None:
-        """Move the fetched packs into the repository they were fetched for: data first, then the index that makes it visible."""
+    def fetch_commit(self, source: str, what: str) -> Oid:
+        """Fetch what a ref (its full name) or an id names, and return its id: without its history, or with it where the source cannot.
+
+        For a quarantine of which a part is accepted: what it holds has gaps. Raises as `fetch`, UnavailableError also when it is not there.
+        """
+        try:
+            return self._fetch_one(source, what, "--depth=1")
+        except UnavailableError:
+            return self._fetch_one(source, what)
+
+    def _fetch_one(self, source: str, what: str, *options: str) -> Oid:
+        argv = ["git", "-c", "fetch.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c", "gc.auto=0"]
+        argv += ["-c", "protocol.version=2", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *options]
+        argv += ["--no-auto-maintenance", "--no-recurse-submodules", "--", source, f"{what}:refs/incoming/one/it"]
+        self._fetch(argv, source, b"")
+        return dict(listing(self.repo, "refs/incoming/one/"))["refs/incoming/one/it"]
+
+    def accept(self, only: Sequence[Oid] = ()) -> None:
+        """Move the fetched packs into the repository they were fetched for: data first, then the index that makes it visible.
+
+        only: objects (no commits) that are accepted with what they reach, and nothing besides.
+        """
         source, target = os.path.join(self.repo.objects, "pack"), os.path.join(self._target.objects, "pack")
         os.makedirs(target, exist_ok=True)
-        files = sorted(os.listdir(source), key=lambda name: (name.endswith(".idx"), name))
-        for name in files:
+        names = os.listdir(source)
+        if only:
+            argv = ["git", "pack-objects", "--revs", "--local", "--non-empty", "--quiet", os.path.join(source, "pack")]
+            made = (
+                proc.check(argv, env=self.repo.env, stdin="".join(f"{oid}\n" for oid in only).encode()).decode().split()
+            )
+            names = [name for name in os.listdir(source) if name.startswith(tuple(f"pack-{one}." for one in made))]
+        for name in sorted(names, key=lambda name: (name.endswith(".idx"), name)):
             if not name.startswith("pack-") or os.path.exists(os.path.join(target, name)):
                 continue
             with open(os.path.join(source, name), "rb") as file:

@@ -279,7 +279,7 @@ def test_path_source(project: Path, run: Run) -> None:
 def test_not_yet(home: Path, run: Run, project: Path) -> None:
     (project / "Cargo.lock").write_text("")
     for more in (
-        '[pins.p]\ngit = "https://h.example/x"\nref = "a"\n', '[srcs.c]\npath = "../Cargo.lock"\nadopt = "cargo"\n',
+        '[srcs.c]\npath = "../Cargo.lock"\nadopt = "cargo"\n',
         '[toolchain]\nenvironment = "e"\nurl = "https://h.example/x"\n',
     ):  # fmt: skip
         atom(project / "a", "a", more=more)

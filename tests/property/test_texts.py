@@ -182,7 +182,7 @@ def lock_values(draw: st.DrawFn) -> Lock:
         tuple(LockedSet(Digest(a), draw(oids), tuple(draw(st.lists(texts, max_size=2)))) for a in used),
         tuple(LockedDep(f"k{i}", edge, draw(uses)) for i, edge in enumerate(edges)),
         atoms,
-        tuple(LockedPin(f"p{i}", draw(texts), draw(texts), draw(oids), draw(digests)) for i in range(draw(st.integers(0, 2)))),
+        tuple(LockedPin(f"p{i}", draw(texts), draw(texts), draw(st.just("") | texts), draw(oids), draw(digests)) for i in range(draw(st.integers(0, 2)))),
         tuple(LockedSub(f"s{i}", draw(oids), draw(digests)) for i in range(draw(st.integers(0, 2)))),
         tuple(Fetch(f"f{i}", draw(texts), draw(digests), draw(st.integers(0, 2**50)), draw(st.just("") | texts), "", draw(st.booleans()))
               for i in range(draw(st.integers(0, 3)))),

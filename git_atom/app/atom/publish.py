@@ -281,6 +281,7 @@ def _publish(
         _check_moved(own, root, one)
         _check_lock(own, one, fresh)
         sources.check_subs(own.objects, root, one)
+        sources.check_public(one)
     if repair:
         refs.update(own.repo, repair, "git atom publish: repaired from the log")
     if fresh:

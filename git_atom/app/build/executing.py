@@ -16,7 +16,7 @@ from git_atom.core import request as requests
 from git_atom.core.composition import path_text
 from git_atom.core.digest import Digest, of_bytes
 from git_atom.core.host import Host
-from git_atom.core.lock import Fetch
+from git_atom.core.lock import Fetch, LockedPin, LockedSub
 from git_atom.core.record import ACTION_URI, Material, Record
 from git_atom.core.request import Input, Request
 from git_atom.core.tree import Leaf, encode_listing, tree_digest
@@ -46,7 +46,7 @@ def run(host: Host, node: Node, outputs: Sequence[tuple[str, Digest, list[Leaf]]
         platform(),
         tuple(Input(place, tree_digest(leaves)) for place, leaves in given),
         plan.environment(),
-        plan.directory([plan.Source(place, "tree", node.action) for place, _ in given]),
+        plan.directory([place for place, _ in given], [pin.name for pin in node.lock.pins]),
         (plan.OUT,),
     )
     known = _shared(host, requests.digest(request)) if keep else None
@@ -134,16 +134,19 @@ def materials(
 ) -> tuple[Material, ...]:
     """Everything that went in, by name and digest."""
     rows = [Material("toolchain", ground.toolchain.root), Material("view", ground.view)]
-    rows += [
-        Material(f"source {place}", row.digest, row.url)
-        if isinstance(row, Fetch)
-        else Material(f"source {place}", row.tree)
-        for place, row in node.sources
-    ]
+    rows += [_material(place, row) for place, row in node.sources]
     rows += [Material("files", tree_digest(node.files))] if node.files else []
     actions = dict(node.deps)
     rows += [Material(f"dependency {name}", digest, ACTION_URI + actions[name].hex) for name, digest, _ in outputs]
     return tuple(sorted(rows))
+
+
+def _material(place: str, row: Fetch | LockedSub | LockedPin) -> Material:
+    if isinstance(row, Fetch):
+        return Material(f"source {place}", row.digest, row.url)
+    if isinstance(row, LockedPin):
+        return Material(f"pin {place}", row.tree, f"git+{row.git}@{row.commit}")
+    return Material(f"source {place}", row.tree)
 
 
 def _shared(host: Host, request: Digest) -> Built | None:

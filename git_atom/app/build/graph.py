@@ -18,7 +18,7 @@ from git_atom.core import lock as locks
 from git_atom.core import manifest as manifests
 from git_atom.core.digest import Digest
 from git_atom.core.host import Host
-from git_atom.core.lock import Edge, Fetch, Lock, LockedAtom, LockedSub, LockedToolchain
+from git_atom.core.lock import Edge, Fetch, Lock, LockedAtom, LockedPin, LockedSub, LockedToolchain
 from git_atom.core.manifest import Manifest
 from git_atom.core.tree import Leaf, tree_digest
 from git_atom.errors import CannotError, RefusedError, UnavailableError
@@ -39,7 +39,7 @@ class Node(NamedTuple):
     lock: Lock
     files: list[Leaf]
     folder: str
-    sources: tuple[tuple[str, Fetch | LockedSub], ...]
+    sources: tuple[tuple[str, Fetch | LockedSub | LockedPin], ...]
     toolchain: LockedToolchain
     deps: tuple[tuple[str, Digest], ...]
     action: Digest
@@ -215,7 +215,7 @@ class _Walk:
 
 def _agree(manifest: Manifest, lock: Lock, shown: str, *, absent: bool) -> None:
     target = "" if shown == "." else f" {shown}"
-    if absent and (manifest.deps or manifest.srcs or manifest.toolchain):
+    if absent and (manifest.deps or manifest.pins or manifest.srcs or manifest.toolchain):
         raise CannotError("ATOM-7002", f"'{manifest.name}' has no lock", hint=f"git atom lock{target}")
     wrong = disagreements(manifest, lock)
     if wrong:
@@ -227,10 +227,10 @@ def _agree(manifest: Manifest, lock: Lock, shown: str, *, absent: bool) -> None:
         )
 
 
-def _sources(manifest: Manifest, lock: Lock) -> tuple[tuple[str, Fetch | LockedSub], ...]:
-    """What fills /build beside the atom's own files; sources that only tests use stay out."""
+def _sources(manifest: Manifest, lock: Lock) -> tuple[tuple[str, Fetch | LockedSub | LockedPin], ...]:
+    """What fills /build beside the atom's own files, pins included; sources that only tests use stay out."""
     names = {s.name for s in manifest.srcs if "build" in s.uses}
-    rows: list[tuple[str, Fetch | LockedSub]] = []
+    rows: list[tuple[str, Fetch | LockedSub | LockedPin]] = [(pin.name, pin) for pin in lock.pins]
     for fetch in lock.fetches:
         if fetch.name in names:
             inner = _component(fetch.url) if fetch.package else ""

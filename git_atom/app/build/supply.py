@@ -15,7 +15,7 @@ from git_atom.core import composition
 from git_atom.core.composition import TREE, Attribute, Entry
 from git_atom.core.digest import MODE_TREE, Digest
 from git_atom.core.host import Host
-from git_atom.core.lock import Fetch, LockedSub
+from git_atom.core.lock import Fetch, LockedPin, LockedSub
 from git_atom.core.tree import Leaf, decode_listing, encode_listing, tree_digest
 from git_atom.errors import AtomError, CannotError, UnavailableError
 from git_atom.fetch.download import Wanted, download
@@ -62,7 +62,10 @@ def inputs(host: Host, node: Node, blobs: Blobs) -> list[Input]:
     """
     out: list[Input] = []
     for place, row in node.sources:
-        out.append((place, _fetched(host, row, blobs) if isinstance(row, Fetch) else _sub(host, node, row, blobs)))
+        if isinstance(row, Fetch):
+            out.append((place, _fetched(host, row, blobs)))
+        else:
+            out.append((place, _pin(host, row, blobs) if isinstance(row, LockedPin) else _sub(host, node, row, blobs)))
     if node.files:
         _keep(host, node.files, node.folder, blobs)
         out.append((plan.OWN, node.files))
@@ -150,6 +153,15 @@ def _sub(host: Host, node: Node, row: LockedSub, blobs: Blobs) -> list[Leaf]:
                     "ATOM-7006", f"source '{row.name}' in the store is not the locked one", hint="git fsck in the store"
                 )
         blobs.ensure(leaves, lambda leaf: objects.read(leaf.oid)[2])
+    return leaves
+
+
+def _pin(host: Host, row: LockedPin, blobs: Blobs) -> list[Leaf]:
+    """A pin's files, from the store, where they are brought when they are not there."""
+    from git_atom.app.lock import pinning
+
+    leaves = pinning.files(host, row)
+    _keep(host, leaves, "", blobs)
     return leaves
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from git_atom.app import memo, workdir
@@ -14,7 +14,7 @@ from git_atom.core import manifest as manifests
 from git_atom.core import refnames
 from git_atom.core.digest import Digest, of_bytes
 from git_atom.core.host import Host
-from git_atom.core.lock import Lock
+from git_atom.core.lock import Lock, LockedPin
 from git_atom.core.manifest import Manifest
 from git_atom.errors import AtomError, NegativeError
 from git_atom.git import refs
@@ -152,19 +152,24 @@ def work_out(ground: Ground, files: Files) -> Made:
         return Made(files.before, files.old, (), False)
     from git_atom.app.lock import choosing, sourcing
 
-    if ground.manifest.pins:
-        raise sourcing.not_yet(
-            f"[pins.{ground.manifest.pins[0].name}]", ground.where("pins", ground.manifest.pins[0].name)
-        )
     subs = sourcing.subs(ground)
     chosen = choosing.choose(ground)
+    pins = _pins(ground)
     fetches = sourcing.fetches(ground)
-    lock = Lock(chosen.sets, chosen.deps, chosen.atoms, (), subs, fetches, sourcing.toolchains(ground))
+    lock = Lock(chosen.sets, chosen.deps, chosen.atoms, pins, subs, fetches, sourcing.toolchains(ground))
     text = locks.format(lock)
     lock = locks.parse(text, files.lock)
     if not chosen.spoken_of:
         memo.put(_memo(ground.host, ground.data, text), _heads(ground, lock))
     return Made(text, lock, tuple(differences(files.old, lock)), text != files.before)
+
+
+def _pins(ground: Ground) -> tuple[LockedPin, ...]:
+    if not ground.manifest.pins:
+        return ()
+    from git_atom.app.lock import pinning
+
+    return pinning.pins(ground)
 
 
 def _memo(host: Host, manifest: bytes, lock: bytes) -> str:
@@ -209,7 +214,7 @@ def _as_noted(host: Host, place: str) -> bool:
 
 def _unchanged(ground: Ground, files: Files) -> bool:
     """Whether the lock is what it would be if worked out again: noted so before, and nothing of the work tree has moved since."""
-    if ground.anew or ground.free or ground.manifest.pins or disagreements(ground.manifest, ground.old):
+    if ground.anew or ground.free or disagreements(ground.manifest, ground.old):
         return False
     if _noted(ground.host, ground.data, files.before or b"") is None:
         return False
@@ -262,7 +267,8 @@ def differences(old: Lock, new: Lock) -> list[Change]:
                    {a.name: a.tree for a in old.atoms}, {a.name: a.tree for a in new.atoms})  # fmt: skip
     out += _compare("source", *({f"{f.name} ({f.url.rpartition('/')[2]})": _short(f.digest) for f in one.fetches}
                                 | {s.name: _short(s.tree) for s in one.subs} for one in (old, new)))  # fmt: skip
-    out += _compare("pin", *({p.name: p.commit[:12] for p in one.pins} for one in (old, new)))
+    out += _compare("pin", *({p.name: p.commit[:12] for p in one.pins} for one in (old, new)),
+                    *({p.name: p.tree for p in one.pins} for one in (old, new)))  # fmt: skip
     before, after = ({t.platform: t for t in one.toolchains} for one in (old, new))
     out += _compare("toolchain", *({k: f"{_short(t.root)} ({len(t.packages)} packages)" for k, t in one.items()} for one in (before, after)))  # fmt: skip
     for name in sorted(before.keys() & after.keys()):
@@ -270,7 +276,7 @@ def differences(old: Lock, new: Lock) -> list[Change]:
     return out
 
 
-def _compare(kind: str, old: dict[str, str], new: dict[str, str], *content: dict[str, str]) -> list[Change]:
+def _compare(kind: str, old: dict[str, str], new: dict[str, str], *content: Mapping[str, str]) -> list[Change]:
     out = []
     for name in sorted(old.keys() | new.keys()):
         one, other = old.get(name, ""), new.get(name, "")

@@ -18,6 +18,8 @@ from git_atom.resolve.problem import Candidate, Requirement, Term
 from git_atom.resolve.walk import Chosen, Solution
 from git_atom.resolve.walk import Edge as Link
 
+_SHORT = 12  # digits of a commit that are shown
+
 
 class Row(NamedTuple):
     """One line of a tree. wanted: the requirement that leads here, where the manifest states one; again: shown in full before."""
@@ -32,7 +34,7 @@ class Row(NamedTuple):
 
 
 class Old(NamedTuple):
-    """A locked atom that could be another version. update: what git atom update would choose; newest: of its set; why: what is wrong."""
+    """A locked atom or pin that could be another version. update: what git atom update would choose; newest: of its set; why: what is wrong."""
 
     name: str
     locked: str
@@ -77,17 +79,25 @@ def why(host: Host, name: str, *, every: bool = False) -> list[tuple[str, ...]]:
 
 
 def outdated(host: Host, *, offline: bool = False) -> list[Old]:
-    """The locked atoms of other sets for which there is something newer, or which were retracted; asks their sets.
+    """The locked atoms of other sets for which there is something newer, or which were retracted, and the pins whose ref has moved.
 
-    Raises CannotError ATOM-8712 without a lock, and what choosing raises.
+    Asks their sets and repositories, with `offline` no repository. Raises CannotError ATOM-8712 without a lock, and what choosing raises.
     """
-    from git_atom.app.lock import choosing
+    from git_atom.app.lock import choosing, pinning
 
     files, _ = _read(host)
     ground: Ground = intent.stand(host, files, offline=offline, consent=None)
-    return [
+    out = [
         Old(name, *words) for name, *words in choosing.newer(ground._replace(anew=True)) if words[0] != words[2] or words[3]
     ]  # fmt: skip
+    for pin in files.old.pins if not offline else ():
+        commit = pinning.now(host, pin)
+        if commit != pin.commit:
+            new = commit[:_SHORT] if commit else ""
+            out.append(
+                Old(pin.name, pin.commit[:_SHORT], new, new, "" if commit else f"there is no '{pin.ref}' any more")
+            )
+    return out
 
 
 def _read(host: Host) -> tuple[Files, Manifest]:
@@ -98,7 +108,7 @@ def _read(host: Host) -> tuple[Files, Manifest]:
 
 
 def solution(manifest: Manifest, lock: Lock) -> Solution:
-    """A lock as the solution that it is, with the manifest's requirements on the edges from the atom at hand."""
+    """A lock as the solution that it is, with the manifest's requirements on the edges from the atom at hand; pins by their commits."""
     order = sorted(lock.atoms, key=lambda a: (a.name, a.set))
     place: dict[Edge, int] = {atom.edge: at for at, atom in enumerate(order)}
     stated = {dep.name: str(dep.requirement) for dep in manifest.deps}
@@ -111,7 +121,12 @@ def solution(manifest: Manifest, lock: Lock) -> Solution:
         for atom in order
         for edge in sorted({*atom.run, *atom.build})
     ]
-    chosen = tuple(Chosen("", Candidate(atom.name, str(atom.version)), True) for atom in order)
+    links += [
+        Link(-1, Requirement((Term(pin.name, pin.ref),), kind="pin"), at)
+        for at, pin in enumerate(lock.pins, len(order))
+    ]
+    things = [(atom.name, str(atom.version)) for atom in order] + [(pin.name, pin.commit[:_SHORT]) for pin in lock.pins]
+    chosen = tuple(Chosen("", Candidate(name, version), True) for name, version in things)
     return Solution(chosen, tuple(sorted(links, key=lambda e: (e.asker, e.wanted.terms, e.wanted.kind, e.target))))
 
 

@@ -66,7 +66,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "update",
         "choose anew what is locked",
-        (Arg("name", "an atom or source of the lock, or 'toolchain'; everything when none is named", "*"),),
+        (Arg("name", "an atom, source or pin of the lock, or 'toolchain'; everything when none is named", "*"),),
         (Opt(("--offline",), "use no network"),),
         writes=True,
     ),

@@ -74,9 +74,15 @@ def test_manifest_lock_and_test_files_are_no_part_of_a_build() -> None:
 
 
 def test_where_commands_start() -> None:
+    assert plan.OWN == manifests.OWN  # nothing else may be laid out there
     assert plan.directory([]) == "/build/atom"
-    assert plan.directory([Source("src", "fetch", ONE), Source("a", "fetch", ONE)]) == "/build/src"
-    assert plan.directory([Source("data", "fetch", ONE)]) == "/build/data"
+    assert plan.directory(["src", "a"]) == "/build/src"
+    assert plan.directory(["data"]) == "/build/data"
+    assert (
+        plan.directory(["atom", "certs"], ["certs"]) == "/build/atom"
+        and plan.directory(["a", "src"], ["src"]) == "/build/src"
+    )
+    assert plan.directory(["a", "b"], ["a"]) == "/build/b" and plan.directory(["a"], ["a"]) == "/build/a"
 
 
 def test_editing_tests_leaves_the_action_alone(tmp_path: Path) -> None:

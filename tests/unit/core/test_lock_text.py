@@ -35,7 +35,7 @@ SAMPLE = Lock(
         LockedAtom(ANCHOR, "zlib", Version.parse("1.2.13"), Oid("2" * 40), of_bytes(b"zlib")),
         LockedAtom("", "libx", Version.parse("0.1.0-rc.1"), "", of_bytes(b"libx"), run=((ANCHOR, "zlib"),)),
     ),
-    pins=(LockedPin("certs", "https://git.example.org/certs", "2025", Oid("3" * 40), of_bytes(b"certs")),),
+    pins=(LockedPin("certs", "https://git.example.org/certs", "2025", "bundle.pem", Oid("3" * 40), of_bytes(b"certs")),),
     subs=(LockedSub("tests", Oid("4" * 40), of_bytes(b"tests")),),
     fetches=(
         Fetch("src", "https://example.org/curl-8.5.0.tar.xz", of_bytes(b"curl"), 4),
@@ -60,7 +60,7 @@ SAMPLE = Lock(
 def test_golden() -> None:
     """A change of these bytes is a change of the format."""
     assert text.format(SAMPLE) == GOLDEN.read_bytes()
-    assert of_bytes(GOLDEN.read_bytes()) == "blake3:1c391a3dd1d0cce2ddbbce0b66c4a8c3b10db050b5281b091714c29b64c7da35"
+    assert of_bytes(GOLDEN.read_bytes()) == "blake3:0fb19fb09313b2b285b0fc78f3e51024860e3efe1bed3b12827d7e3eb0bc148c"
 
 
 def test_round_trip_and_order() -> None:

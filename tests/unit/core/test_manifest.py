@@ -112,6 +112,8 @@ def test_unknown_key_suggests() -> None:
         '[deps.z]\npath = "a/../../b"', '[deps.z]\npath = "-x"', '[deps.x]\npath = "."', '[deps.z]\nurl = "+w/x"',
         '[pins.p]\ngit = "https://h.example/x"', '[pins.p]\ngit = "https://h.example/x"\nref = "-d"',
         '[pins.p]\ngit = "https://h.example/x"\nref = "a..b"', '[pins.p]\ngit = "https://h.example/x"\nref = "a"\nentry = "../x"',
+        '[pins.atom]\ngit = "https://h.example/x"\nref = "a"', '[srcs.atom]\npath = "../x"',
+        '[pins.s]\ngit = "https://h.example/x"\nref = "a"\n[srcs.s]\npath = "../x"',
         '[srcs."../x"]\nurl = "https://h.example/x"', '[srcs.s]\nurl = "ssh://h.example/x"', '[srcs.s]\nurl = "https://h.example/${name}"',
         '[srcs.s]\ndebian = "curl"', '[srcs.s]\ndebian = "../x"\n[toolchain]\nsuite = "s"\ndebian = ["gcc"]',
         '[srcs.s]\nurl = "https://h.example/x"\nadopt = "cargo"', '[toolchain]\ndebian = ["gcc"]', '[toolchain]\nsuite = "s"',

@@ -16,12 +16,15 @@ from git_atom.git.wire import Wire, packet
 OID = "4abbd2644bc3585e9be95deb277ccf48f6ed26ac"
 
 
+TAG = "68b63bd131acd23bdfd57983fe85ba7c092ce02f"
+
+
 def heard(data: bytes, most: int = 1 << 20) -> Wire:
     return Wire("/there", io.BytesIO(), io.BytesIO(data), False, most)
 
 
-def answer(data: bytes, most: int = 100) -> dict[str, str]:
-    return dict(lsrefs._rows(heard(data).lines(), ["refs/atoms/a/"], most))
+def answer(data: bytes, most: int = 100, peel: bool = False) -> dict[str, str]:
+    return dict(lsrefs._rows(heard(data).lines(), ["refs/atoms/a/"], most, peel))
 
 
 def test_packets_end_at_a_flush() -> None:
@@ -61,6 +64,14 @@ def test_what_is_no_answer_is_refused(data: bytes) -> None:
 def test_only_what_was_asked_for_is_taken() -> None:
     rows = [f"{OID} refs/atoms/a/1.0.0 peeled:{OID}", f"{OID} refs/atoms/ab/1.0.0", f"{OID} refs/heads/main"]
     assert answer(b"".join(packet(row.encode()) for row in rows) + b"0000") == {"refs/atoms/a/1.0.0": OID}
+
+
+@pytest.mark.parametrize(
+    "rows", [[f"{TAG} refs/atoms/a/1 peeled:{OID}"], [f"{TAG} refs/atoms/a/1", f"{OID} refs/atoms/a/1^{{}}"]]
+)
+def test_a_tag_is_followed_when_that_is_asked_for(rows: list[str]) -> None:
+    data = b"".join(packet(row.encode()) for row in rows) + b"0000"
+    assert answer(data) == {"refs/atoms/a/1": TAG} and answer(data, peel=True) == {"refs/atoms/a/1": OID}
 
 
 def test_an_answer_has_a_limit() -> None:
