@@ -316,6 +316,7 @@ CODES: dict[str, str] = {
     "ATOM-8724": "a locked commit is not at the pinned repository any more",
     "ATOM-8725": "a pinned commit does not hold what the lock names",
     "ATOM-8726": "the entry of a pin is not in the commit, or is neither file nor directory",
+    "ATOM-8727": "the atom that a toolchain names is no environment, or has no toolchain of its own",
     "ATOM-9001": "the command line is wrong",
     "ATOM-9002": "the operating system refused something, say for want of permission",
     "ATOM-9003": "the working directory no longer exists",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from git_atom.core.lock import Lock, LockedPin, LockedToolchain
+from git_atom.core.lock import Lock, LockedAtom, LockedPin, LockedToolchain, parse_edge
 from git_atom.core.manifest import Dep, Manifest, Pin, Src, Toolchain
 
 
@@ -42,14 +42,18 @@ def _dep(dep: Dep, lock: Lock) -> Iterator[str]:
     atom = lock.atom(locked.atom) if locked else None
     if locked is None or atom is None:
         return
-    if not dep.requirement.allows(atom.version):
-        yield f"dependency '{dep.name}' asks for {dep.requirement}, and {atom.version} is locked"
     if locked.uses != dep.uses:
         yield f"dependency '{dep.name}' is for {', '.join(dep.uses)}, and locked for {', '.join(locked.uses)}"
+    yield from _atom(f"dependency '{dep.name}'", dep, atom, lock)
+
+
+def _atom(what: str, dep: Dep, atom: LockedAtom, lock: Lock) -> Iterator[str]:
+    if not dep.requirement.allows(atom.version):
+        yield f"{what} asks for {dep.requirement}, and {atom.version} is locked"
     if bool(dep.path) == bool(atom.set):
-        yield f"dependency '{dep.name}' comes from elsewhere than the locked one"
+        yield f"{what} comes from elsewhere than the locked one"
     elif dep.url and dep.url not in next((s.mirrors for s in lock.sets if s.anchor == atom.set), ()):
-        yield f"dependency '{dep.name}' has another url than the locked one"
+        yield f"{what} has another url than the locked one"
 
 
 def keeps_pin(wanted: Pin, locked: LockedPin) -> bool:
@@ -83,4 +87,7 @@ def _toolchain(wanted: Toolchain | None, lock: Lock) -> Iterator[str]:
     elif not lock.toolchains:
         yield "the toolchain is not locked"
     elif not all(keeps_toolchain(wanted, locked) for locked in lock.toolchains):
-        yield "the toolchain asks for other packages than the locked one"
+        yield "the toolchain is another than the locked one"
+    elif (dep := wanted.atom) is not None:
+        found = {lock.atom(parse_edge(locked.environment)) for locked in lock.toolchains}
+        yield from (wrong for atom in found if atom for wrong in _atom(f"toolchain '{dep.name}'", dep, atom, lock))

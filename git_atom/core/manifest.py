@@ -20,7 +20,8 @@ from git_atom.errors import MalformedError
 
 FILE = "atom.toml"
 OWN = "atom"  # directory below /build that holds the atom's own files
-TYPES = ("package", "environment", "generator")
+ENVIRONMENT = "environment"
+TYPES = ("package", ENVIRONMENT, "generator")
 USES = ("build", "run", "test")
 SYSTEMS = ("autotools", "cmake", "meson", "make", "python")
 ADOPTS = ("cargo", "npm", "pypi", "go")
@@ -80,6 +81,11 @@ class Toolchain(NamedTuple):
     environment: str
     url: str
     requirement: Requirement
+
+    @property
+    def atom(self) -> Dep | None:
+        """The environment as something this atom depends on to be built; None for packages of a distribution."""
+        return Dep(self.environment, self.url, "", self.requirement, ("build",)) if self.environment else None
 
 
 class Build(NamedTuple):
@@ -246,7 +252,7 @@ def _apart(top: Table, pins: tuple[Pin, ...], srcs: tuple[Src, ...]) -> None:
 
 def _by_type(top: Table, kind: str) -> None:
     """Each type has its own schema: an environment is put together, not built; a generator must say how it runs."""
-    if kind == "environment":
+    if kind == ENVIRONMENT:
         for key in ("pins", "srcs", "build", "test"):
             if key in top.value:
                 top.wrong(key, "ATOM-1024", f"an environment has no [{key}]", "it is put together from its deps, not built",

@@ -18,8 +18,8 @@ from git_atom.core import lock as locks
 from git_atom.core import manifest as manifests
 from git_atom.core.digest import Digest
 from git_atom.core.host import Host
-from git_atom.core.lock import Edge, Fetch, Lock, LockedAtom, LockedPin, LockedSub, LockedToolchain
-from git_atom.core.manifest import Manifest
+from git_atom.core.lock import Edge, Fetch, Lock, LockedAtom, LockedPin, LockedSub, LockedToolchain, parse_edge
+from git_atom.core.manifest import ENVIRONMENT, Manifest
 from git_atom.core.tree import Leaf, tree_digest
 from git_atom.errors import CannotError, RefusedError, UnavailableError
 from git_atom.git import repo as repos
@@ -144,11 +144,11 @@ class _Walk:
         local: dict[Edge, str],
         anchor: str,
     ) -> Node:
-        deps = sorted({(d.manifest.name, d.action) for d in self._deps(lock, folder, local, anchor)})
         toolchain = next((t for t in lock.toolchains if t.platform == platform()), None)
         if toolchain is None:
             raise UnavailableError("ATOM-7004", f"'{manifest.name}' has no toolchain locked for {platform()}",
                                    hint="name one under [toolchain], then git atom lock")  # fmt: skip
+        deps = sorted({(d.manifest.name, d.action) for d in self._deps(lock, toolchain, local, anchor)})
         if not manifest.build.commands:
             raise CannotError(
                 "ATOM-7003", f"'{manifest.name}' says nothing of how it is built", hint='add [build] with run = ["..."]'
@@ -169,9 +169,13 @@ class _Walk:
         self.nodes[key] = node
         return node
 
-    def _deps(self, lock: Lock, folder: str, local: dict[Edge, str], anchor: str) -> list[Node]:
-        """The nodes of everything a lock puts into the world of its build: dependencies for building, and what those need to run."""
+    def _deps(self, lock: Lock, toolchain: LockedToolchain, local: dict[Edge, str], anchor: str) -> list[Node]:
+        """The nodes of everything a lock puts into the world of its build: dependencies for building, and what those need to run.
+
+        So it is for the environment that a toolchain is, which is itself nothing but what it needs.
+        """
         wanted = [d.atom for d in lock.deps if "build" in d.uses]
+        wanted += [parse_edge(toolchain.environment)] if toolchain.environment else []
         seen: dict[Edge, LockedAtom] = {}
         while wanted:
             edge = wanted.pop()
@@ -179,9 +183,11 @@ class _Walk:
             if atom is not None and edge not in seen:
                 seen[edge] = atom
                 wanted += atom.run
-        return [self._dep(atom, lock, local, anchor) for _, atom in sorted(seen.items())]
+        found = (self._dep(atom, lock, local, anchor) for _, atom in sorted(seen.items()))
+        return [node for node in found if node is not None]
 
-    def _dep(self, atom: LockedAtom, lock: Lock, local: dict[Edge, str], anchor: str) -> Node:
+    def _dep(self, atom: LockedAtom, lock: Lock, local: dict[Edge, str], anchor: str) -> Node | None:
+        """The node of an atom that a lock names; None for an environment, which builds nothing of its own."""
         shown = f"{atom.name} {atom.version}"
         if atom.edge in local:
             node = self.directory(local[atom.edge])
@@ -189,7 +195,13 @@ class _Walk:
                 raise CannotError("ATOM-7002", f"'{atom.name}' has changed since it was locked", hint="git atom lock")
             return node
         tree = self._tree_of(atom, lock, anchor)
+        if tree not in self.nodes and self._kind(tree, shown) == ENVIRONMENT:
+            return None
         return self.stored(tree, atom.tree, shown, atom.set or anchor)
+
+    def _kind(self, tree: str, shown: str) -> str:
+        found = self.objects.at(tree, manifests.FILE.encode())
+        return manifests.parse(self.objects.read(found[1])[2], f"{shown}: {manifests.FILE}").type if found else ""
 
     def _tree_of(self, atom: LockedAtom, lock: Lock, anchor: str) -> str:
         """Id of a foreign atom's tree in the store, brought there from the lock's mirrors when it is not."""

@@ -14,7 +14,8 @@ from git_atom.app.lock.refusing import refusal
 from git_atom.app.lock.shelf import Shelf, Thing
 from git_atom.app.lock.stock import Stock
 from git_atom.core.digest import Digest, Oid
-from git_atom.core.lock import Edge, LockedAtom, LockedDep, LockedSet
+from git_atom.core.lock import Edge, LockedAtom, LockedDep, LockedSet, LockedToolchain, edge_text, parse_edge
+from git_atom.core.manifest import ENVIRONMENT
 from git_atom.errors import CannotError, MalformedError
 from git_atom.git import refs
 from git_atom.resolve.problem import Problem, Requirement
@@ -31,15 +32,16 @@ class Choice(NamedTuple):
     deps: tuple[LockedDep, ...]
     atoms: tuple[LockedAtom, ...]
     spoken_of: tuple[tuple[str, str, str], ...] = ()
+    toolchains: tuple[LockedToolchain, ...] = ()  # those of the environment atom, when the manifest names one
 
 
 def choose(ground: Ground) -> Choice:
-    """Choose for every dependency of a manifest, and for what the chosen need to run.
+    """Choose for every dependency of a manifest and the environment it is built in, and for what the chosen need to run.
 
     Raises NoSolutionError ATOM-8041, 8048, 8700 with the chains and the ways out, CannotError ATOM-8046 and 8701 for atoms that need
-    themselves, and what reading path dependencies and sets raises.
+    themselves, ATOM-8727 for an environment that is none, and what reading path dependencies and sets raises.
     """
-    if not ground.manifest.deps:
+    if not ground.manifest.deps and not (ground.manifest.toolchain and ground.manifest.toolchain.environment):
         return Choice((), (), ())
     with Stock(ground.host, ground.old, offline=ground.offline, consent=ground.consent) as stock:
         shelf = Shelf(ground, stock)
@@ -130,9 +132,10 @@ def _no_circle(found: Solution) -> None:
 
 def _choice(ground: Ground, shelf: Shelf, found: Solution, things: Sequence[Thing]) -> Choice:
     """The rows of a lock for a solution."""
-    deps = []
-    for dep, root in zip(sorted(ground.manifest.deps), shelf.roots, strict=True):
-        deps.append(LockedDep(dep.name, shelf.edge_of(root), dep.uses))
+    deps = [
+        LockedDep(dep.name, shelf.edge_of(root), dep.uses)
+        for dep, root in zip(sorted(ground.manifest.deps), shelf.roots, strict=False)  # the toolchain's is the last
+    ]
     rows, spoken = [], []
     for thing in things:
         run = tuple(sorted({need.edge for need in shelf.needed(thing)}))
@@ -144,7 +147,28 @@ def _choice(ground: Ground, shelf: Shelf, found: Solution, things: Sequence[Thin
         _unedited(ground, rows[-1])
         if shelf.stock.warn(Digest(thing.set), release):
             spoken.append((thing.set, thing.name, str(thing.version)))
-    return Choice(_sets(ground, shelf, rows), tuple(deps), tuple(rows), tuple(spoken))
+    tools = _toolchains(shelf, things) if ground.manifest.toolchain and ground.manifest.toolchain.environment else ()
+    return Choice(_sets(ground, shelf, rows), tuple(deps), tuple(rows), tuple(spoken), tools)
+
+
+def _toolchains(shelf: Shelf, things: Sequence[Thing]) -> tuple[LockedToolchain, ...]:
+    """What the chosen environment stands on, for each platform that it is locked for: its own toolchain, or that of one below it."""
+    chosen = {thing.edge: shelf.packages[thing] for thing in things if thing.set}
+    first = edge = shelf.edge_of(shelf.roots[-1])
+    where = shelf.place_of(shelf.deps[-1])
+    while True:
+        package = chosen[edge]
+        manifest, shown = package.manifest, f"'{package.release.name} {package.release.version}'"
+        if manifest is None or manifest.type != ENVIRONMENT:
+            raise CannotError("ATOM-8727", f"{shown} is no environment", where=where,
+                              note=f"its type is {manifest.type}" if manifest else "", hint="name an atom of type environment")  # fmt: skip
+        if not package.lock.toolchains:
+            raise CannotError("ATOM-8727", f"environment {shown} has no toolchain of its own", where=where,
+                              hint="ask its publisher for one that has [toolchain]")  # fmt: skip
+        if manifest.toolchain is None or not manifest.toolchain.environment:
+            return tuple(t._replace(debian=(), environment=edge_text(first)) for t in package.lock.toolchains)
+        below = parse_edge(package.lock.toolchains[0].environment)
+        edge = (below[0] or edge[0], below[1])
 
 
 def _unedited(ground: Ground, row: LockedAtom) -> None:

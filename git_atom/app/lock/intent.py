@@ -156,7 +156,8 @@ def work_out(ground: Ground, files: Files) -> Made:
     chosen = choosing.choose(ground)
     pins = _pins(ground)
     fetches = sourcing.fetches(ground)
-    lock = Lock(chosen.sets, chosen.deps, chosen.atoms, pins, subs, fetches, sourcing.toolchains(ground))
+    tools = chosen.toolchains or sourcing.toolchains(ground)
+    lock = Lock(chosen.sets, chosen.deps, chosen.atoms, pins, subs, fetches, tools)
     text = locks.format(lock)
     lock = locks.parse(text, files.lock)
     if not chosen.spoken_of:
@@ -221,7 +222,10 @@ def _unchanged(ground: Ground, files: Files) -> bool:
     if ground.old.toolchains or any(src.path for src in ground.manifest.srcs):
         from git_atom.app.lock import sourcing
 
-        if ground.old.toolchains and not any(t.platform == sourcing.platform() for t in ground.old.toolchains):
+        own = [
+            t.platform for t in ground.old.toolchains if not t.environment
+        ]  # an environment says its platforms itself
+        if own and sourcing.platform() not in own:
             return False
         if tuple(sorted(sourcing.subs(ground))) != ground.old.subs:
             return False

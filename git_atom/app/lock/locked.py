@@ -9,7 +9,7 @@ from git_atom.app.lock import intent
 from git_atom.app.lock.ground import Ground
 from git_atom.app.lock.intent import Files, unknown
 from git_atom.core.host import Host
-from git_atom.core.lock import Edge, Lock
+from git_atom.core.lock import Edge, Lock, parse_edge
 from git_atom.core.manifest import Manifest
 from git_atom.errors import CannotError
 from git_atom.resolve import paths
@@ -121,6 +121,9 @@ def solution(manifest: Manifest, lock: Lock) -> Solution:
         for atom in order
         for edge in sorted({*atom.run, *atom.build})
     ]
+    worlds = sorted({t.environment for t in lock.toolchains if t.environment})
+    spec = str(manifest.toolchain.requirement) if manifest.toolchain else ""
+    links += [Link(-1, Requirement((Term(e[1], spec),), kind="toolchain"), place[e]) for e in map(parse_edge, worlds)]
     links += [
         Link(-1, Requirement((Term(pin.name, pin.ref),), kind="pin"), at)
         for at, pin in enumerate(lock.pins, len(order))

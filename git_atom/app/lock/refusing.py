@@ -59,12 +59,12 @@ def _alone(ground: Ground, shelf: Shelf, told: Explanation, hint: str) -> NoSolu
         return None
     if len({line.rule.wanted for line in told.lines if not line.rule.reason}) > 1:
         return None
-    dep = _dep(ground, shelf, wanted)
+    dep = _dep(shelf, wanted)
     source = uri.redact(dep.url or dep.path)
     if told.unknown:
         near = told.unknown[0][1]
         quoted = f"did you mean '{near[0]}'?" if near else f"git atom list {source}"
-        return NoSolutionError("ATOM-8700", f"'{source}' has no atom '{dep.name}'", where=ground.where("deps", dep.name),
+        return NoSolutionError("ATOM-8700", f"'{source}' has no atom '{dep.name}'", where=shelf.place_of(dep),
                                note=f"it has {', '.join(near)}" if near else "", hint=quoted)  # fmt: skip
     edge = shelf.edge_of(wanted)
     known = [(str(c.version), c.excluded) for c in shelf.find(shelf.term(edge, Range.parse("*"))._replace(spec=""))]
@@ -73,9 +73,8 @@ def _alone(ground: Ground, shelf: Shelf, told: Explanation, hint: str) -> NoSolu
                            hint=hint or "ask its publisher for a version that may be chosen, or wait")  # fmt: skip
 
 
-def _dep(ground: Ground, shelf: Shelf, wanted: Requirement) -> Dep:
-    at = shelf.roots.index(wanted)
-    return sorted(ground.manifest.deps)[at]
+def _dep(shelf: Shelf, wanted: Requirement) -> Dep:
+    return shelf.deps[shelf.roots.index(wanted)]
 
 
 def _possible(way: Way) -> bool:
@@ -106,7 +105,9 @@ def _command(ground: Ground, shelf: Shelf, way: Way) -> str:
     for change in way:
         if change.wanted is None:
             return ""
-        dep = _dep(ground, shelf, change.wanted)
+        dep = _dep(shelf, change.wanted)
+        if dep not in ground.manifest.deps:
+            return ""
         if change.kind == REMOVE or change.candidate is None:
             if dep.name in pending:
                 return ""

@@ -13,11 +13,11 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from git_atom.app.lock.ground import Ground, Here, here
+from git_atom.app.lock.ground import TOOLCHAIN, Ground, Here, here
 from git_atom.app.lock.stock import Asked, Package, Stock
 from git_atom.core.digest import Digest
-from git_atom.core.lock import Edge, Lock, LockedAtom
-from git_atom.core.manifest import Dep
+from git_atom.core.lock import Edge, Lock, LockedAtom, parse_edge
+from git_atom.core.manifest import ENVIRONMENT, Dep, Manifest
 from git_atom.core.version import ANY, Requirement, Version
 from git_atom.errors import MalformedError
 from git_atom.resolve import problem
@@ -58,28 +58,40 @@ class Shelf:
         self._meaning: dict[Term, Need | None] = {}
         self._what: dict[tuple[str, str], Thing] = {}
         self._found: dict[Term, list[Candidate]] = {}
-        self._held = {a.edge: a for a in ground.old.atoms if a.set and not self._is_free(a.name)}
-        self.roots = tuple(self._root(dep) for dep in sorted(ground.manifest.deps))
-        for root, dep in zip(self.roots, sorted(ground.manifest.deps), strict=True):
+        self._world = _below(ground.old) if TOOLCHAIN in ground.free else frozenset()
+        self._held = {a.edge: a for a in ground.old.atoms if a.set and not self._is_free(a)}
+        toolchain = ground.manifest.toolchain.atom if ground.manifest.toolchain else None
+        self.deps: tuple[Dep, ...] = (
+            *sorted(ground.manifest.deps),
+            *([toolchain] if toolchain else ()),
+        )  # what each root is of
+        self.roots = tuple(self._root(dep) for dep in self.deps)
+        for root, dep in zip(self.roots, self.deps, strict=True):
             need = self._meaning[root.terms[0]]
             kept = self._held.get(need.edge) if need else None
             if kept is not None and not dep.requirement.allows(kept.version):
                 del self._held[kept.edge]
 
-    def _is_free(self, name: str) -> bool:
-        return self.ground.anew or name in self.ground.free
+    def _is_free(self, atom: LockedAtom) -> bool:
+        return self.ground.anew or atom.name in self.ground.free or atom.edge in self._world
+
+    def place_of(self, dep: Dep, *keys: str) -> str:
+        """Where in the manifest a root is written; that of the toolchain has a table of its own."""
+        if dep in self.ground.manifest.deps:
+            return self.ground.where("deps", dep.name, *keys)
+        return self.ground.where("toolchain", *(keys or ("environment",)))
 
     # ---- what there is to ask ----------------------------------------------------------------------------------------------
 
     def _root(self, dep: Dep) -> problem.Requirement:
         ground = self.ground
-        origin = ground.where("deps", dep.name, "version")
+        origin = self.place_of(dep, "version")
         if dep.path:
             found = here(ground, dep.path, ground.where("deps", dep.name, "path"))
             self._take(found, dep.path)
             return problem.Requirement((self.term(("", found.manifest.name), dep.requirement),), origin)
-        anchor = self.stock.anchor_of(dep.url, ground.where("deps", dep.name))
-        self._note(str(anchor), (dep.url,), ground.where("deps", dep.name, "url"))
+        anchor = self.stock.anchor_of(dep.url, self.place_of(dep))
+        self._note(str(anchor), (dep.url,), self.place_of(dep, "url"))
         return problem.Requirement((self.term((str(anchor), dep.name), dep.requirement),), origin)
 
     def _take(self, found: Here, path: str) -> None:
@@ -164,11 +176,11 @@ class Shelf:
         """The edges an atom needs to run, with the requirement on each, as far as it was read."""
         if not thing.set:
             held = self.local.get(thing.name)
-            return _needs("", held.manifest.deps, held.lock) if held else []
+            return _needs("", held.manifest, held.lock) if held else []
         package = self.packages.get(thing)
         if package is None or package.manifest is None:
             return []
-        return _needs(thing.set, package.manifest.deps, package.lock)
+        return _needs(thing.set, package.manifest, package.lock)
 
     def bars(self, candidate: Candidate) -> Sequence[Bar]:
         """Atoms bar nothing but other versions of themselves."""
@@ -243,13 +255,27 @@ class Shelf:
         return tuple(self._urls.get(anchor, ()))
 
 
-def _needs(home: str, deps: Sequence[Dep], lock: Lock) -> list[Need]:
+def _below(lock: Lock) -> frozenset[Edge]:
+    """The environments that a lock's toolchains are, and all that they need."""
+    seen: set[Edge] = set()
+    todo = [parse_edge(t.environment) for t in lock.toolchains if t.environment]
+    while todo:
+        edge = todo.pop()
+        atom = lock.atom(edge)
+        if atom is not None and edge not in seen:
+            seen.add(edge)
+            todo += atom.requires
+    return frozenset(seen)
+
+
+def _needs(home: str, manifest: Manifest, lock: Lock) -> list[Need]:
     """What an atom of a set needs to run: its manifest's requirements, of the sets that its own lock names.
 
     A path dependency without a requirement takes, once published, what is compatible with the version that was locked then.
+    An environment that stands on another one needs that as well.
     """
     out = []
-    for dep in deps:
+    for dep in manifest.deps:
         edge = next((d.atom for d in lock.deps if d.key == dep.name), None)
         if "run" not in dep.uses or edge is None:
             continue
@@ -258,4 +284,7 @@ def _needs(home: str, deps: Sequence[Dep], lock: Lock) -> list[Need]:
         if home and dep.path and wanted == ANY and locked is not None:
             wanted = Requirement.parse(f"^{locked.version}")
         out.append(Need((edge[0] or home, edge[1]), wanted))
+    if manifest.type == ENVIRONMENT and manifest.toolchain and manifest.toolchain.environment and lock.toolchain:
+        edge = parse_edge(lock.toolchain.environment)
+        out.append(Need((edge[0] or home, edge[1]), manifest.toolchain.requirement))
     return sorted(set(out), key=lambda need: (need.edge, str(need.requirement)))

@@ -114,12 +114,10 @@ def subs(ground: Ground) -> tuple[LockedSub, ...]:
 
 
 def toolchains(ground: Ground) -> tuple[LockedToolchain, ...]:
-    """The toolchain for this platform, and those locked for others as long as they are what the manifest asks for."""
+    """The toolchain of a distribution's packages for this platform, and those locked for others as long as they are what is asked for."""
     wanted = ground.manifest.toolchain
     if wanted is None:
         return ()
-    if wanted.environment:
-        raise not_yet("a toolchain that is an environment atom", ground.where("toolchain", "environment"))
     kept = [t for t in ground.kept.toolchains if keeps_toolchain(wanted, t)]
     here = platform()
     if any(t.platform == here for t in kept):
