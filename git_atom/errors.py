@@ -211,6 +211,8 @@ CODES: dict[str, str] = {
     "ATOM-5033": "a suite has no source package of that name",
     "ATOM-5034": "a distribution's archive disagrees with itself",
     "ATOM-5035": "a Debian source package is not vouched for",
+    "ATOM-5040": "a file is no lockfile that can be adopted",
+    "ATOM-5041": "an upstream lockfile names something that cannot be adopted",
     "ATOM-5060": "a directory to import is not there",
     "ATOM-5061": "a directory to import holds something a composition cannot hold",
     "ATOM-6001": "two entries of a composition disagree on a path",

@@ -28,7 +28,7 @@ class Source(NamedTuple):
     """One source as the build sees it: directory below /build, and the digest of the file (or tree) that fills it."""
 
     path: str
-    kind: str  # "fetch": an archive, unpacked; "tree": files as they are
+    kind: str  # "fetch": an archive, unpacked; "tree": files as they are; "cargo fetch", "cargo lockfile": parts of a directory source
     digest: Digest
 
 

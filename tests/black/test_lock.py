@@ -276,12 +276,6 @@ def test_path_source(project: Path, run: Run) -> None:
         assert f"ATOM-{code}" in run("git", "atom", "lock", "a", cwd=project, status=128).stderr
 
 
-def test_not_yet(home: Path, run: Run, project: Path) -> None:
-    (project / "Cargo.lock").write_text("")
-    atom(project / "a", "a", more='[srcs.c]\npath = "../Cargo.lock"\nadopt = "cargo"\n')
-    assert "ATOM-8047" in run("git", "atom", "lock", "a", cwd=project, status=6).stderr
-
-
 # ---- broken locks and manifests ----------------------------------------------------------------------------------------
 
 

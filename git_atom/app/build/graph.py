@@ -26,6 +26,7 @@ from git_atom.git import repo as repos
 from git_atom.git import worktree
 from git_atom.git.objects import Objects
 from git_atom.git.repo import Repo
+from git_atom.ingest import cargo
 from git_atom.view.layout import LAYOUT
 
 
@@ -154,11 +155,11 @@ class _Walk:
                 "ATOM-7003", f"'{manifest.name}' says nothing of how it is built", hint='add [build] with run = ["..."]'
             )
         files = plan.own_files(manifest, leaves)
-        sources = _sources(manifest, lock)
+        sources, kinds = _sources(manifest, lock), {src.name: src.adopt for src in manifest.srcs}
         action = Action(
             manifest.build.commands,
             tree_digest(files),
-            tuple(Source(place, "fetch", row.digest) if isinstance(row, Fetch) else Source(place, "tree", row.tree) for place, row in sources),
+            tuple(_source(place, row, kinds.get(row.name, "")) for place, row in sources),
             tuple(deps),
             toolchain.root,
             toolchain.platform,
@@ -242,13 +243,21 @@ def _agree(manifest: Manifest, lock: Lock, shown: str, *, absent: bool) -> None:
 def _sources(manifest: Manifest, lock: Lock) -> tuple[tuple[str, Fetch | LockedSub | LockedPin], ...]:
     """What fills /build beside the atom's own files, pins included; sources that only tests use stay out."""
     names = {s.name for s in manifest.srcs if "build" in s.uses}
+    adopted = {s.name for s in manifest.srcs if s.adopt}
     rows: list[tuple[str, Fetch | LockedSub | LockedPin]] = [(pin.name, pin) for pin in lock.pins]
     for fetch in lock.fetches:
         if fetch.name in names:
-            inner = _component(fetch.url) if fetch.package else ""
+            inner = _component(fetch.url) if fetch.package else cargo.place(fetch.url) if fetch.name in adopted else ""
             rows.append((f"{fetch.name}/{inner}" if inner else fetch.name, fetch))
     rows += [(sub.name, sub) for sub in lock.subs if sub.name in names]
     return tuple(sorted(rows))
+
+
+def _source(place: str, row: Fetch | LockedSub | LockedPin, adopt: str) -> Source:
+    """A source as the action has it; an adopted lockfile and what it names are laid out otherwise than files and archives are."""
+    if isinstance(row, Fetch):
+        return Source(place, f"{adopt} fetch" if adopt else "fetch", row.digest)
+    return Source(place, f"{adopt} lockfile" if adopt else "tree", row.tree)
 
 
 def _component(url: str) -> str:

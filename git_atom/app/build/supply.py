@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -22,6 +23,7 @@ from git_atom.fetch.download import Wanted, download
 from git_atom.git import repo as repos
 from git_atom.git import worktree
 from git_atom.git.objects import Objects
+from git_atom.ingest import cargo
 from git_atom.view.cache import Blobs
 
 Input = tuple[str, list[Leaf]]
@@ -61,11 +63,16 @@ def inputs(host: Host, node: Node, blobs: Blobs) -> list[Input]:
     Raises what fetching and unpacking raise, UnavailableError (ATOM-7006) when a sub-atom is nowhere to be found.
     """
     out: list[Input] = []
+    adopted = {src.name for src in node.manifest.srcs if src.adopt}
     for place, row in node.sources:
         if isinstance(row, Fetch):
-            out.append((place, _fetched(host, row, blobs)))
+            out.append((place, _fetched(host, row, blobs, row.name in adopted)))
         else:
             out.append((place, _pin(host, row, blobs) if isinstance(row, LockedPin) else _sub(host, node, row, blobs)))
+        if isinstance(row, LockedSub) and row.name in adopted:
+            leaf, data = cargo.config(f"/build/{place}")
+            blobs.put(leaf.digest, data)
+            out.append((place, [leaf]))
     if node.files:
         _keep(host, node.files, node.folder, blobs)
         out.append((plan.OWN, node.files))
@@ -82,11 +89,14 @@ def _nest(trees: list[Input]) -> list[Input]:
     return [(place, sorted(leaves)) for place, leaves in whole.items()]
 
 
-def _fetched(host: Host, row: Fetch, blobs: Blobs) -> list[Leaf]:
-    """A fetched archive's files; a listing of what it held before is used when every blob of it is still there."""
+def _fetched(host: Host, row: Fetch, blobs: Blobs, crate: bool) -> list[Leaf]:
+    """A fetched archive's files; a listing of what it held before is used when every blob of it is still there.
+
+    crate: it becomes part of a directory source of Cargo.
+    """
     from git_atom.ingest.unpack import unpack
 
-    path = os.path.join(host.cache, "unpacked", Digest(row.digest).hex)
+    path = os.path.join(host.cache, "crates" if crate else "unpacked", Digest(row.digest).hex)
     known = memo.get(path)
     if known is not None:
         try:
@@ -102,6 +112,11 @@ def _fetched(host: Host, row: Fetch, blobs: Blobs) -> list[Leaf]:
         host.progress,
     )
     leaves = unpack(file.path, lambda leaf, data: blobs.put(leaf.digest, data), row.url.rpartition("/")[2])
+    if crate:
+        with open(file.path, "rb") as archive:
+            added, text = cargo.checksums(hashlib.file_digest(archive, "sha256").hexdigest())
+        blobs.put(added.digest, text)
+        leaves = sorted([*(leaf for leaf in leaves if leaf.path != added.path), added])
     memo.put(path, encode_listing(leaves))
     return leaves
 
@@ -122,16 +137,15 @@ def _address(host: Host, row: Fetch) -> str:
 
 def _sub(host: Host, node: Node, row: LockedSub, blobs: Blobs) -> list[Leaf]:
     """A sub-atom's files: from the work tree next to the manifest, or from the store for a fetched atom."""
+    src = next(s for s in node.manifest.srcs if s.name == row.name)
+    name = os.fsencode(os.path.basename(os.path.normpath(src.path)))
     if node.folder:
-        src = next(s for s in node.manifest.srcs if s.name == row.name)
         repo = repos.discover(node.folder, host.environ)
         top = os.path.realpath(repo.work_tree or node.folder)
         whole = os.path.normpath(os.path.join(os.path.realpath(node.folder), src.path))
         inside = os.path.relpath(whole, top)
         single = worktree.leaf_at(repo, inside)
-        leaves = (
-            [single._replace(path=os.fsencode(os.path.basename(whole)))] if single else worktree.leaves(repo, inside)
-        )
+        leaves = [single._replace(path=name)] if single else worktree.leaves(repo, inside)
         if (single.digest if single else tree_digest(leaves)) != row.tree:
             raise CannotError("ATOM-7002", f"'{src.path}' has changed since it was locked", hint="git atom lock")
         _keep(host, leaves, os.path.dirname(whole) if single else whole, blobs)
@@ -145,7 +159,7 @@ def _sub(host: Host, node: Node, row: LockedSub, blobs: Blobs) -> list[Leaf]:
                 hint="git atom fetch the atom again",
             )
         if found[1] != "tree":
-            leaves = [Leaf(row.name.encode(), 0o100644, row.tree, len(found[2]), found[0])]
+            leaves = [Leaf(name, 0o100644, row.tree, len(found[2]), found[0])]
         else:
             leaves = objects.listing(row.object)
             if tree_digest(leaves) != row.tree:

@@ -9,13 +9,14 @@ import os
 
 from git_atom.app.lock.ground import Ground, inside
 from git_atom.atom.agreement import keeps_toolchain
+from git_atom.core.digest import MODE_LINK
 from git_atom.core.lock import Fetch, LockedPackage, LockedSub, LockedToolchain
 from git_atom.core.manifest import Src
 from git_atom.core.tree import tree_digest
 from git_atom.errors import CannotError, UnavailableError
 from git_atom.fetch.download import Wanted, download
 from git_atom.git import worktree
-from git_atom.ingest import debsource
+from git_atom.ingest import cargo, debsource
 from git_atom.ingest.apt import AptState
 
 
@@ -30,13 +31,15 @@ def platform() -> str:
 
 
 def fetches(ground: Ground) -> tuple[Fetch, ...]:
-    """The files to fetch for every source given by URL or Debian package."""
+    """The files to fetch for every source given by URL, Debian package or upstream lockfile."""
     out: list[Fetch] = []
     for src in ground.manifest.srcs:
         if src.url:
             out.append(_by_url(ground, src))
         elif src.debian:
             out += _by_package(ground, src)
+        elif src.adopt:
+            out += _adopted(ground, src)
     return tuple(out)
 
 
@@ -79,6 +82,34 @@ def _by_package(ground: Ground, src: Src) -> list[Fetch]:
     ]
 
 
+def _adopted(ground: Ground, src: Src) -> list[Fetch]:
+    """What an upstream lockfile names, each file held against the digest it states; kept while the lockfile is the one that was locked.
+
+    Raises UnavailableError ATOM-8047 for a kind that is not read yet, MalformedError ATOM-5040, CannotError ATOM-5041, and as download.
+    """
+    host, where = ground.host, ground.where("srcs", src.name, "path")
+    if src.adopt != "cargo":
+        raise not_yet(f"'adopt = {src.adopt}' of [srcs.{src.name}]", ground.where("srcs", src.name, "adopt"))
+    repo, path = inside(ground, src.path, where)
+    leaf = worktree.leaf_at(repo, path)
+    if leaf is None or leaf.mode == MODE_LINK:
+        raise CannotError("ATOM-8052", f"there is no file at '{src.path}'", where=where,
+                          note="a file that git ignores does not count")  # fmt: skip
+    with open(os.path.join(repo.work_tree or "", path), "rb") as file:
+        crates = cargo.parse(
+            file.read(cargo.MAX_BYTES + 1), os.path.relpath(os.path.join(ground.folder, src.path), host.cwd)
+        )
+    kept = {f.url: f for f in ground.kept.fetches if f.name == src.name}
+    same = any((s.name, s.tree) == (src.name, leaf.digest) for s in ground.old.subs)
+    if same and kept.keys() == {crate.url for crate in crates}:
+        return list(kept.values())
+    out = []
+    for crate in crates:
+        got = download(Wanted(crate.url, sha256=crate.sha256), downloads(host.cache), host.environ, host.progress, offline=ground.offline)  # fmt: skip
+        out.append(Fetch(src.name, crate.url, got.digest, got.size))
+    return out
+
+
 def subs(ground: Ground) -> tuple[LockedSub, ...]:
     """The paths of this repository that become sub-atoms, as they stand in the work tree."""
     out = []
@@ -86,8 +117,6 @@ def subs(ground: Ground) -> tuple[LockedSub, ...]:
         if not src.path:
             continue
         where = ground.where("srcs", src.name, "path")
-        if src.adopt:
-            raise not_yet(f"'adopt' of [srcs.{src.name}]", where)
         repo, path = inside(ground, src.path, where)
         own = os.path.relpath(os.path.realpath(ground.folder), os.path.realpath(repo.work_tree or ""))
         if path == "." or own == path or own.startswith(path + os.sep):
