@@ -93,7 +93,7 @@ def explain(failure: Unsolvable, *, engine: str = ENGINES[0], ways: int = MAX_WA
         closure = Closure(failure.problem, whole=True).grow()
         rules = _Rules(closure)
         with Sat(rules.clauses, engine) as sat:
-            sat.phases([*([-v for v in range(1, closure.size + 1)]), *rules.selectors.values()])
+            sat.phases([*rules.selectors.values()])
             core = _preferred(sat, [], False, rules.order(), rules.selectors)
             found = _ways(sat, rules, core, ways) if ways else []
     lines = _tell(closure, rules, core)
@@ -125,17 +125,17 @@ class _Rules:
                 rule = self._rule(variable, wanted if variable == ROOT else wanted._replace(origin=""))
                 head = self._head(rule, variable)
                 if wanted.mode == BOUND:
-                    self.clauses += [[*head, -v] for v in closure.outside(variable, wanted, choice)]
+                    self.clauses += [head + self.formula.off(v) for v in closure.outside(variable, wanted, choice)]
                 else:
                     members = tuple(sorted((*choice.allowed, *choice.barred)))
-                    self.clauses += [[*head, *tail] for tail in self.formula.tails(members)]
+                    self.clauses += [head + tail for tail in self.formula.tails(members)]
         for variable, node in enumerate(closure.nodes):
             for bar in closure.bars[variable]:
                 others = closure.barred_by(variable, bar)
                 if others:
                     head = self._head(Rule(closure.scopes[variable], node.name, bar=bar), variable)
-                    self.clauses += [[*head, -other] for other in others]
-            if node.excluded:
+                    self.clauses += [head + self.formula.off(other) for other in others]
+            if node.excluded and closure.reached(variable):
                 self.clauses.append(
                     self._head(Rule(closure.scopes[variable], node.name, reason=node.excluded), variable)
                 )
@@ -149,7 +149,7 @@ class _Rules:
             selector = self.selectors[rule] = self.formula.fresh()
             self.members[rule] = []
         self.members[rule].append(variable)
-        return [-selector] if variable == ROOT else [-selector, -variable]
+        return [-selector] if variable == ROOT else [-selector, *self.formula.off(variable)]
 
     def order(self) -> list[Rule]:
         """All rules, those nearest to the roots first, then by their own text, so that no order of input shows."""
@@ -309,9 +309,9 @@ def _changes(sat: Sat, rules: _Rules, kept: list[int], gone: Sequence[Rule]) -> 
             scope = rule.wanted.scope or ""
             variables = closure.meets(scope, Term(rule.wanted.terms[0].name))
             variables = [v for v in variables if not closure.nodes[v].excluded][:NEAREST]
-        pick = next((v for v in variables if sat.solve([*held, v])), None)
+        pick = next((v for v in variables if sat.solve([*held, *rules.formula.on(v)])), None)
         candidate = closure.nodes[pick] if pick is not None else None
-        held += [pick] if pick is not None else []
+        held += rules.formula.on(pick) if pick is not None else ()
         kind = ALLOW if rule.wanted is None else RELAX if candidate else REMOVE
         out.append(Change(kind, rule.wanted, candidate))
     return tuple(out)

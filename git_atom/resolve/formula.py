@@ -1,110 +1,94 @@
 """The clauses of a closure: what it takes for something to be a solution.
 
-Where a name has more than a few versions they are ordered, and a ladder of variables says `something among the best i is chosen`. It
-makes at most one of them choosable, and turns a range of versions into two literals, however many versions lie in it.
+The versions of a name are neighbours, best first, and the variable of one says `this one or a better one is chosen`. So at most one of
+them is chosen by nature, that a certain one is takes two literals, and so does a range, however many versions lie in it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from git_atom.resolve.closure import ROOT, Closure, itself
-from git_atom.resolve.problem import BOUND, MUST, Term
-
-FEW = 4  # up to so many versions of a name are told apart pair by pair
+from git_atom.resolve.problem import BOUND, MUST
 
 
 class Formula:
-    """Clauses over the variables of a closure and further ones. `phases`: the sign to try first for each candidate."""
+    """Clauses over the variables of a closure and further ones."""
 
     def __init__(self, closure: Closure, left_out: Iterable[int] = ()) -> None:
-        """Begin with one candidate of a name in a scope; those left out are false and stand in no ladder."""
+        """Begin with one candidate of a name in a scope; those left out are not chosen."""
         self.top = closure.size
-        self.clauses: list[list[int]] = [[-v] for v in left_out]
-        self._without = set(left_out)
-        # candidate -> its variable of the ladder, the ladder's first variable, and the ladder's candidates, best first
-        self._place: dict[int, tuple[int, int, tuple[int, ...]]] = {}
-        self._tails: dict[tuple[int, ...], list[list[int]]] = {}
-        for (scope, name), variables in closure.named.items():
-            if len(variables) > FEW:
-                best_first = [v for v in closure.meets(scope, Term(name)) if closure.nodes[v].name == name]
-                self._ladder(tuple(v for v in dict.fromkeys([*best_first, *variables]) if v not in self._without))
-            else:
-                self.clauses += [[-a, -b] for i, a in enumerate(variables) for b in variables[:i]]
+        self.clauses: list[list[int]] = []
+        self.last: list[int] = []  # variables that are true for each name of which something is chosen
+        self._feet = list(range(closure.size + 1))  # of each variable, the best version's
+        self._tails: dict[Sequence[int], list[list[int]]] = {}
+        for place, variables in closure.named.items():
+            length = len(closure.blocks[place])
+            if length > 1:
+                self._feet[variables[0] : variables[0] + length] = [variables[0]] * length
+                self.clauses += [[-v, v + 1] for v in variables[: length - 1]]
+            apart = [variables[length - 1], *variables[length:]]
+            self.clauses += [[-a, -b] for i, a in enumerate(apart) for b in apart[:i]]
+            self.last += apart
+        self.clauses += map(self.off, left_out)
 
     def fresh(self) -> int:
         """A new variable."""
         self.top += 1
         return self.top
 
-    def _ladder(self, order: tuple[int, ...]) -> None:
-        foot = step = self.top + 1
-        self.top += len(order)
-        clauses = self.clauses
-        for variable in order:
-            self._place[variable] = step, foot, order
-            clauses.append([-variable, step])
-            if step == foot:
-                clauses.append([-step, variable])
-            else:
-                clauses += [[1 - step, step], [1 - step, -variable], [-step, step - 1, variable]]
-            step += 1
+    def on(self, variable: int) -> tuple[int, ...]:
+        """Literals that together say that a candidate is chosen."""
+        return (variable,) if self._feet[variable] == variable else (variable, 1 - variable)
 
-    def tails(self, members: tuple[int, ...]) -> list[list[int]]:
+    def off(self, variable: int) -> list[int]:
+        """A clause that says that a candidate is not chosen."""
+        return [-variable] if self._feet[variable] == variable else [-variable, variable - 1]
+
+    def tails(self, members: Sequence[int]) -> list[list[int]]:
         """Clauses that together say that one of the members is chosen."""
-        if len(members) < 3:
-            return [[*members]]
+        if not members:
+            return [[]]
         tails = self._tails.get(members)
         if tails is None:
             tails = self._tails[members] = self._range(members) or self._any(members)
         return tails
 
-    def _range(self, members: tuple[int, ...]) -> list[list[int]]:
-        """The two literals for members that are a run of one ladder; empty when they are not."""
-        places = self._place
-        if members[0] not in places:
+    def _range(self, members: Sequence[int]) -> list[list[int]]:
+        """The two literals for members that are neighbours; empty when they are not."""
+        low, high = (members[0], members[-1]) if isinstance(members, range) else (min(members), max(members))
+        if high - low + 1 != len(members) or self._feet[low] != self._feet[high]:
             return []
-        low, foot, order = places[members[0]]
-        if order[low - foot : low - foot + len(members)] != members:
-            if not all(map(places.__contains__, members)):
-                return []
-            members = tuple(sorted(members, key=places.__getitem__))
-            low, foot, order = places[members[0]]
-            if order[low - foot : low - foot + len(members)] != members:
-                return []
-        high = low + len(members) - 1
-        return [[high]] if low == foot else [[high], [1 - low]]
+        return [[high]] if self._feet[low] == low else [[high], [1 - low]]
 
-    def _any(self, members: tuple[int, ...]) -> list[list[int]]:
-        met = self.fresh()
-        self.clauses.append([-met, *members])
-        return [[met]]
+    def _any(self, members: Sequence[int]) -> list[list[int]]:
+        met: list[int] = []
+        for variable in members:
+            literals = self.on(variable)
+            if len(literals) > 1:
+                both = self.fresh()
+                self.clauses += [[-both, literal] for literal in literals]
+                literals = (both,)
+            met += literals
+        return [met]
 
 
-def encode(closure: Closure) -> tuple[Formula, list[int]]:
-    """The clauses of a closure, and for each candidate the sign to try first."""
+def encode(closure: Closure) -> Formula:
+    """The clauses of a closure."""
     formula = Formula(closure, sorted(closure.excluded))
-    clauses, tails = formula.clauses, formula.tails
-    first: set[int] = set()
+    clauses, tails, off = formula.clauses, formula.tails, formula.off
     for variable, needs in enumerate(closure.needs):
+        head = [] if variable == ROOT else off(variable)
         for wanted, choice in needs:
-            allowed = choice.allowed
-            if allowed:
-                first.add(allowed[0])
             if wanted.mode == BOUND:
-                clauses += [_if(variable, [-v]) for v in closure.outside(variable, wanted, choice)]
+                clauses += [head + off(v) for v in closure.outside(variable, wanted, choice)]
             elif wanted.mode == MUST and not itself(variable, choice):
-                for tail in tails(allowed):
-                    clauses.append([-variable, *tail] if variable else tail)
+                clauses += [head + tail for tail in tails(choice.allowed)]
     for variable, bars in enumerate(closure.bars):
         for bar in bars:
-            clauses += [[-variable, -other] for other in closure.barred_by(variable, bar)]
+            clauses += [off(variable) + off(other) for other in closure.barred_by(variable, bar)]
     for index, clause in enumerate(clauses):
         if not clause:  # a root that nothing meets; engines differ in what they make of an empty clause
             clauses[index] = [formula.fresh()]
             clauses.append([-formula.top])
-    return formula, [v if v in first else -v for v in range(1, closure.size + 1)]
-
-
-def _if(variable: int, then: list[int]) -> list[int]:
-    return then if variable == ROOT else [-variable, *then]
+    return formula

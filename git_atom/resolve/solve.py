@@ -13,7 +13,7 @@ from typing import NamedTuple
 from git_atom.resolve.closure import ROOT, Choice, Closure
 from git_atom.resolve.collector import paused
 from git_atom.resolve.direct import direct
-from git_atom.resolve.formula import encode
+from git_atom.resolve.formula import Formula, encode
 from git_atom.resolve.problem import MUST, Candidate, Problem, Requirement
 from git_atom.resolve.sat import ENGINES, Sat, smallest
 from git_atom.resolve.walk import Solution, Walk
@@ -37,16 +37,12 @@ def solve(problem: Problem, *, minimise: bool = False, engine: str = ENGINES[0])
 
 def search(closure: Closure, *, minimise: bool = False, engine: str = ENGINES[0]) -> Solution | Unsolvable:
     """The answer of `solve` by the complete way alone."""
-    formula, phases = encode(closure.grow())
-    if minimise:
-        sat = smallest(formula.clauses, range(1, closure.size + 1))
-        if sat is None:
-            return Unsolvable(closure.problem)
-    else:
-        sat = Sat(formula.clauses, engine)
-        sat.phases(phases)
+    formula = encode(closure.grow())
+    sat = smallest(formula.clauses, formula.last) if minimise else Sat(formula.clauses, engine)
+    if sat is None:
+        return Unsolvable(closure.problem)
     with sat:
-        return _Search(closure, sat).run() if sat.solve() else Unsolvable(closure.problem)
+        return _Search(closure, formula, sat).run() if sat.solve() else Unsolvable(closure.problem)
 
 
 class Mark(NamedTuple):
@@ -67,11 +63,12 @@ class _Search(Walk):
     by halving, the guesses before it are kept, and the walk goes on from there knowing better. The result is that of asking each time.
     """
 
-    def __init__(self, closure: Closure, sat: Sat) -> None:
+    def __init__(self, closure: Closure, formula: Formula, sat: Sat) -> None:
         super().__init__(closure)
-        self.sat = sat
+        self.sat, self.formula = sat, formula
         self.lost: set[int] = set()  # what no solution has any more, given what is confirmed
         self._guesses: list[tuple[int, Mark]] = []
+        self._assumed: list[int] = []  # what says that the guesses are chosen
         self._run = 1  # how many guesses are made before they are confirmed
         self._agrees = True  # whether the engine's last model has all the guesses
         self._known: set[int] = set()  # literals that follow from what is confirmed
@@ -100,15 +97,16 @@ class _Search(Walk):
         mark = self._mark()
         forced, free, wishes = self._at
         self._at = (forced + (queue == 0), free + (queue == 1), wishes)
-        if any(v in taken for v in choice.allowed):
+        if not taken.keys().isdisjoint(choice.allowed):
             return
         passed: list[Candidate] = []
         for variable in choice.allowed:
-            if variable not in self.lost and -variable not in known and -variable not in implied:
-                if self._agrees and self.sat.true(variable):  # the last model has it and all the guesses
+            literals = self.formula.on(variable)
+            if variable not in self.lost and not any(-x in known or -x in implied for x in literals):
+                if self._agrees and self._true(variable):  # the last model has it and all the guesses
                     self._take(variable, passed, mark)
                     return
-                follows = self.sat.implied([*(v for v, _ in self._guesses), variable])
+                follows = self.sat.implied([*self._assumed, *literals])
                 if follows is not None:
                     self._implied = set(follows)
                     self._take(variable, passed, mark)
@@ -119,9 +117,15 @@ class _Search(Walk):
     def _mark(self) -> Mark:
         return Mark(self._at, len(self._forced), len(self._open), len(self._wishes), len(self.edges))
 
+    def _true(self, variable: int) -> bool:
+        """Whether the last model has a candidate chosen."""
+        true = self.sat.true
+        return true(variable) and (len(self.formula.on(variable)) == 1 or not true(variable - 1))
+
     def _take(self, variable: int, passed: list[Candidate], mark: Mark) -> None:
-        self._agrees = self._agrees and self.sat.true(variable)
+        self._agrees = self._agrees and self._true(variable)
         self._guesses.append((variable, mark))
+        self._assumed += self.formula.on(variable)
         self.taken[variable] = tuple(passed)
         self._ask(variable)
 
@@ -132,7 +136,8 @@ class _Search(Walk):
         if not self._agrees:
             right = self._right(guesses)
         for variable in guesses[:right]:
-            self.sat.settle(variable)
+            for literal in self.formula.on(variable):
+                self.sat.settle(literal)
         if right < len(guesses):
             self._back(guesses, right)
             self._run = max(1, self._run // 2)
@@ -140,6 +145,7 @@ class _Search(Walk):
             self._known |= self._implied
             self._run = min(MOST_GUESSES, self._run * 2)
         self._guesses.clear()
+        self._assumed.clear()
         self._implied = set()
         self._agrees = True
 
@@ -148,11 +154,12 @@ class _Search(Walk):
         right, wrong = 0, len(guesses) + 1
         middle = len(guesses)
         while wrong - right > 1:
-            if self.sat.solve(guesses[:middle]):
+            if self.sat.solve([x for v in guesses[:middle] for x in self.formula.on(v)]):
                 right = middle
             else:
                 core = set(self.sat.core())
-                wrong = max((i + 1 for i, v in enumerate(guesses[:middle]) if v in core), default=middle)
+                places = (i + 1 for i, v in enumerate(guesses[:middle]) if not core.isdisjoint(self.formula.on(v)))
+                wrong = max(places, default=middle)
             middle = (right + wrong) // 2
         return right
 
@@ -164,7 +171,7 @@ class _Search(Walk):
         self._at = mark.at
         del self._forced[mark.forced :], self._open[mark.open :], self._wishes[mark.wishes :], self.edges[mark.edges :]
         self.lost.add(guesses[right])
-        self.sat.settle(-guesses[right])
+        self.sat.add(self.formula.off(guesses[right]))
 
     def _wish(self, asker: int, wanted: Requirement, choice: Choice) -> None:
         """Have something for a wish if there is a solution with it, all before it being final."""
@@ -173,7 +180,7 @@ class _Search(Walk):
         if not any(v in self.taken for v in choice.allowed):
             passed: list[Candidate] = []
             for variable in choice.allowed:
-                if variable not in self.lost and (self.sat.true(variable) or self.sat.solve([variable])):
+                if variable not in self.lost and (self._true(variable) or self.sat.solve(self.formula.on(variable))):
                     self._take(variable, passed, mark)
                     self._confirm()
                     break

@@ -166,6 +166,41 @@ def test_what_needs_no_search_is_what_the_search_finds(
     assert search(begun) == searched  # what the quick way has looked at leaves no trace
 
 
+class Learning(Catalogue):
+    """A catalogue that tells for a bare name only what it was asked for by ranges so far, as atoms of several sets are told."""
+
+    def __init__(self, offers: list[Offer]) -> None:
+        super().__init__(offers)
+        self.asked: set[Candidate] = set()
+
+    def find(self, term: Term) -> list[Candidate]:
+        found = list(super().find(term))
+        if not term.spec:
+            return [c for c in found if c in self.asked]
+        self.asked.update(found)
+        return found
+
+
+def in_ranges(wanted: Requirement) -> Requirement:
+    return wanted._replace(terms=tuple(dict.fromkeys(Term(t.name, t.spec or "any") for t in wanted.terms)))
+
+
+@settings(max_examples=150, deadline=None)
+@given(problems())
+def test_it_does_not_matter_when_a_version_becomes_known(
+    case: tuple[list[Offer], list[Requirement], dict[Key, str]],
+) -> None:
+    offers, roots, prefer = case
+    offers = [
+        o._replace(matches=o.matches | {"any"}, needs=tuple(map(in_ranges, o.needs)), bars=tuple(b for b in o.bars if b.term.spec))
+        for o in offers
+    ]  # fmt: skip
+    asked = tuple(map(in_ranges, roots))
+    known = search(Closure(Problem(asked, Catalogue(offers), prefer)))
+    for late in (search(Closure(Problem(asked, Learning(offers), prefer))), solve(Problem(asked, Learning(offers), prefer))):
+        assert late == known if isinstance(known, Solution) else isinstance(late, Unsolvable)
+
+
 @settings(max_examples=80, deadline=None)
 @given(problems())
 def test_the_smallest_closure_is_the_smallest(case: tuple[list[Offer], list[Requirement], dict[Key, str]]) -> None:
