@@ -201,6 +201,39 @@ def test_what_is_locked_stays(home: Path, run: Run, project: Path, published: Pu
     assert run("git", "atom", "outdated", cwd=project).stdout == ""
 
 
+def test_minimise_chooses_the_fewest_atoms(home: Path, run: Run, project: Path, published: Publish) -> None:
+    """The newest release grew a dependency, which has one of its own; an older one needs neither."""
+    deep = published("deep", ("deep", "1.0.0", ""))
+    base = published("base", ("base", "1.0.0", need(deep, "deep")), lock=True)
+    published("base", ("base", "1.1.0", need(deep, "deep")), lock=True)
+    web = published("web", ("web", "1.0.0", ""))
+    published("web", ("web", "1.1.0", ""))
+    published("web", ("web", "1.2.0", need(base, "base")), lock=True)
+    atom(project, "app", more=need(web, "web"))
+    run("git", "atom", "lock", cwd=project)
+    assert locked(project) == {"web": "1.2.0", "base": "1.1.0", "deep": "1.0.0"}
+    before = (project / "atom.lock").read_bytes()
+    done = run("git", "atom", "lock", "--locked", "--minimise", cwd=project, status=1)
+    assert "ATOM-8044" in done.stderr and (project / "atom.lock").read_bytes() == before
+    done = run("git", "atom", "lock", "--minimise", cwd=project)
+    assert "~ atom web 1.2.0 -> 1.1.0" in done.stderr and "- atom deep 1.0.0" in done.stderr
+    assert locked(project) == {"web": "1.1.0"}
+    small = (project / "atom.lock").read_bytes()
+    run("git", "atom", "lock", "--locked", cwd=project)  # what is locked stays
+    run("git", "atom", "update", cwd=project)
+    assert (project / "atom.lock").read_bytes() == before
+    run("git", "atom", "update", "--minimise", cwd=project)
+    assert (project / "atom.lock").read_bytes() == small
+    # what has to be there is there, and an impossible wish is told like any other
+    atom(project, "app", more=need(web, "web", "^1.2"))
+    run("git", "atom", "lock", "--minimise", cwd=project)
+    assert locked(project) == {"web": "1.2.0", "base": "1.1.0", "deep": "1.0.0"}
+    atom(project, "app", more=need(web, "web", "^2"))
+    before = (project / "atom.lock").read_bytes()
+    assert "ATOM-8048" in run("git", "atom", "lock", "--minimise", cwd=project, status=3).stderr
+    assert (project / "atom.lock").read_bytes() == before
+
+
 def test_retracted_versions(home: Path, run: Run, project: Path, published: Publish) -> None:
     url = published("zed", ("zed", "1.0.0", ""))
     published("zed", ("zed", "1.1.0", ""))

@@ -197,7 +197,10 @@ def test_it_does_not_matter_when_a_version_becomes_known(
     ]  # fmt: skip
     asked = tuple(map(in_ranges, roots))
     known = search(Closure(Problem(asked, Catalogue(offers), prefer)))
-    for late in (search(Closure(Problem(asked, Learning(offers), prefer))), solve(Problem(asked, Learning(offers), prefer))):
+    for late in (
+        search(Closure(Problem(asked, Learning(offers), prefer))),
+        solve(Problem(asked, Learning(offers), prefer)),
+    ):
         assert late == known if isinstance(known, Solution) else isinstance(late, Unsolvable)
 
 

@@ -45,8 +45,10 @@ def choose(ground: Ground) -> Choice:
         return Choice((), (), ())
     with Stock(ground.host, ground.old, offline=ground.offline, consent=ground.consent) as stock:
         shelf = Shelf(ground, stock)
-        found = answer(shelf, shelf.roots)
-        if isinstance(found, Unsolvable):
+        if ground.minimise:
+            shelf.widen()
+        found = answer(shelf, shelf.roots, minimise=ground.minimise)
+        if isinstance(found, Unsolvable) and not ground.minimise:
             shelf.widen()
             found = answer(shelf, shelf.roots)
         if isinstance(found, Unsolvable):
@@ -84,10 +86,13 @@ def newer(ground: Ground) -> list[tuple[str, str, str, str, str]]:
         return out
 
 
-def answer(shelf: Shelf, roots: Sequence[Requirement]) -> Solution | Unsolvable:
-    """Solve, reading what gets chosen until everything chosen was read; the result is that of having read everything."""
+def answer(shelf: Shelf, roots: Sequence[Requirement], *, minimise: bool = False) -> Solution | Unsolvable:
+    """Solve, reading what gets chosen until everything chosen was read; the result is that of having read everything.
+
+    What was not read yet needs nothing, so nothing that is read later can make a smaller solution or a better one.
+    """
     while True:
-        found = solve(Problem(tuple(roots), shelf, shelf.prefer(), RUN))
+        found = solve(Problem(tuple(roots), shelf, shelf.prefer(), RUN), minimise=minimise)
         if isinstance(found, Unsolvable) or not shelf.read([one.candidate for one in found.chosen]):
             return found
 

@@ -29,6 +29,7 @@ class Ground(NamedTuple):
     """Host, repository (None outside of one), the manifest's directory, text and value, the lock before, and how to go about it.
 
     free: names that are chosen anew although they are locked; everything when `anew`. pending: URIs that are about to be added.
+    minimise: the fewest atoms come first, then what is locked and what is newest.
     """
 
     host: Host
@@ -42,6 +43,7 @@ class Ground(NamedTuple):
     free: frozenset[str] = frozenset()
     anew: bool = False
     pending: tuple[str, ...] = ()
+    minimise: bool = False
 
     def where(self, *path: str) -> str:
         """`file:line` of a key of the manifest, or of the nearest table around it that is there."""

@@ -86,21 +86,22 @@ def lock(
     locked: bool = False,
     frozen: bool = False,
     offline: bool = False,
+    minimise: bool = False,
     dry_run: bool = False,
     consent: sets.Consent | None = None,
 ) -> Locked:
     """Bring the lock of the atom in `folder` up to its manifest.
 
     locked: refuse when that would change it (NegativeError ATOM-8044). frozen: only hold it against the manifest, look at nothing else
-    (8045). offline: use no network. Raises what reading, choosing and fetching raise; nothing is written then.
+    (8045). offline: use no network. minimise: choose the fewest atoms. Raises what reading, choosing and fetching raise; nothing is written then.
     """
     place = os.path.normpath(os.path.join(host.cwd, folder))
-    if _as_noted(host, place):
+    if not minimise and _as_noted(host, place):
         return Locked(os.path.relpath(os.path.join(place, locks.FILE), host.cwd), False)
     files = read(host, folder)
     if frozen:
         return _held(files)
-    ground = stand(host, files, offline=offline, consent=consent)
+    ground = stand(host, files, offline=offline, consent=consent)._replace(minimise=minimise)
     made = work_out(ground, files)
     if made.changed and locked:
         raise NegativeError("ATOM-8044", f"'{files.lock}' would change", note="\n".join(str(c) for c in made.changes[:20]) or "it is not there yet",
@@ -114,10 +115,11 @@ def update(
     folder: str = ".",
     *,
     offline: bool = False,
+    minimise: bool = False,
     dry_run: bool = False,
     consent: sets.Consent | None = None,
 ) -> Locked:
-    """Choose anew for these names (atoms of the lock, sources, `toolchain`), or for everything when there are none.
+    """Choose anew for these names (atoms of the lock, sources, `toolchain`), or for everything when there are none; minimise: choose the fewest atoms.
 
     Raises NegativeError ATOM-8708 for a name that is not in the lock, and what `lock` raises.
     """
@@ -128,7 +130,7 @@ def update(
         if name not in known:
             raise unknown(name, known, files.lock)
     ground = stand(host, files, offline=offline, consent=consent)
-    ground = ground._replace(free=frozenset(names), anew=not names)
+    ground = ground._replace(free=frozenset(names), anew=not names, minimise=minimise)
     return _done(host, files, work_out(ground, files), dry_run)
 
 
@@ -148,7 +150,7 @@ def stand(host: Host, files: Files, *, offline: bool, consent: sets.Consent | No
 
 def work_out(ground: Ground, files: Files) -> Made:
     """The lock that a manifest comes to, nothing written. What was worked out before and cannot be otherwise is not worked out again."""
-    if files.before is not None and _unchanged(ground, files):
+    if files.before is not None and not ground.minimise and _unchanged(ground, files):
         return Made(files.before, files.old, (), False)
     from git_atom.app.lock import choosing, sourcing
 

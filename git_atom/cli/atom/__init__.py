@@ -37,6 +37,7 @@ COMMANDS: tuple[Command, ...] = (
             Opt(("--locked",), "refuse when the lock would change"),
             Opt(("--frozen",), "only hold the lock against its manifest, look at nothing else"),
             Opt(("--offline",), "use no network"),
+            Opt(("--minimise",), "choose the fewest atoms, and only then what is locked and the newest"),
         ),
         writes=True,
     ),
@@ -67,7 +68,10 @@ COMMANDS: tuple[Command, ...] = (
         "update",
         "choose anew what is locked",
         (Arg("name", "an atom, source or pin of the lock, or 'toolchain'; everything when none is named", "*"),),
-        (Opt(("--offline",), "use no network"),),
+        (
+            Opt(("--offline",), "use no network"),
+            Opt(("--minimise",), "choose the fewest atoms, and only then what is locked and the newest"),
+        ),
         writes=True,
     ),
     Command(

@@ -12,7 +12,7 @@ def run(ask: Ask) -> int:
     """Bring the lock up to the manifest; a summary of what changed is talk, the lock's path is the output."""
     done = lock(
         ask.host, ask["dir"] or ".", locked=ask["locked"], frozen=ask["frozen"], offline=ask["offline"] or ask["frozen"],
-        dry_run=ask["dry_run"], consent=consent(ask),
+        minimise=ask["minimise"], dry_run=ask["dry_run"], consent=consent(ask),
     )  # fmt: skip
     return told(ask, done)
 
