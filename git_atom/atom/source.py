@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from git_atom.atom.agreement import disagreements
 from git_atom.core import lock as locks
 from git_atom.core import manifest as manifests
 from git_atom.core import uri
@@ -14,7 +15,7 @@ from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Dig
 from git_atom.core.lock import Lock
 from git_atom.core.manifest import Manifest
 from git_atom.core.tree import Leaf, check_link, tree_digest
-from git_atom.errors import CannotError, ConflictError, MalformedError
+from git_atom.errors import CannotError, ConflictError, MalformedError, NegativeError
 from git_atom.git.objects import MODE_SUBMODULE, Objects
 
 # https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md: the file that stands in a commit for a large one
@@ -87,13 +88,43 @@ def read(objects: Objects, commit: Oid, root: Oid, path: str) -> Source:
     return Source(path, commit, found[1], tree_digest(leaves), manifest, of_bytes(data), lock)
 
 
+def check_lock(one: Source) -> None:
+    """What is published can be had as its manifest says: raises NegativeError ATOM-8045 for a lock that is not one of the manifest."""
+    wrong = disagreements(one.manifest, one.lock or Lock())
+    if wrong:
+        raise NegativeError(
+            "ATOM-8045",
+            f"the lock of '{one.name}' does not fit its manifest",
+            where=_lock_of(one),
+            note="\n".join(wrong[:20]),
+            hint=f"git atom lock{'' if one.path == '.' else f' {one.path}'}, then commit both together",
+        )
+
+
+def check_places(one: Source) -> None:
+    """Raises CannotError ATOM-8009 when a set or a pin of the lock is to be had at places of this machine alone."""
+    lock = one.lock or Lock()
+    for places in (*(s.mirrors for s in lock.sets), *((p.git,) for p in lock.pins)):
+        if places and all(map(uri.is_local, places)):
+            raise CannotError(
+                "ATOM-8009",
+                f"'{one.name}' needs what only this machine has, at '{uri.redact(places[0])}'",
+                where=_lock_of(one),
+                hint="give the dependency a url that others reach too, then git atom lock",
+            )
+
+
+def _lock_of(one: Source) -> str:
+    return locks.FILE if one.path == "." else f"{one.path}/{locks.FILE}"
+
+
 def check_subs(objects: Objects, root: Oid, one: Source) -> None:
     """What becomes sub-atoms must lie in the revision (root tree `root`) as the lock names it, all of it git's own to give.
 
     Raises ConflictError ATOM-8053, MalformedError ATOM-1004 (a submodule) and 8054 (a pointer of Git LFS).
     """
     paths = {src.name: src.path for src in one.manifest.srcs if src.path}
-    where = locks.FILE if one.path == "." else f"{one.path}/{locks.FILE}"
+    where = _lock_of(one)
     for sub in one.lock.subs if one.lock else ():
         path = posixpath.normpath(posixpath.join(one.path, paths.get(sub.name, "")))
         found = objects.at(root, path.encode(errors="surrogateescape"))

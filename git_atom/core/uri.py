@@ -76,6 +76,11 @@ def kind(source: str) -> str:
     return "scp" if match and (match[1] or len(match[2]) > 1) and not source.startswith((".", "/", "~")) else "path"
 
 
+def is_local(source: str) -> bool:
+    """Whether a source is a place of this machine: a path, or a file URL."""
+    return kind(source) == "path" or source.lower().startswith("file:")
+
+
 def check_source(source: str, where: str = "") -> str:
     """The source itself when it is one that may be handed to git; raises MalformedError (ATOM-1014) otherwise."""
     problem = _problem(source)

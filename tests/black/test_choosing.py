@@ -234,6 +234,30 @@ def test_minimise_chooses_the_fewest_atoms(home: Path, run: Run, project: Path, 
     assert (project / "atom.lock").read_bytes() == before
 
 
+def test_a_minimum_release_age(home: Path, run: Run, project: Path, published: Publish) -> None:
+    """What is too young is not chosen anew, is told as the reason, and stays where it is locked already."""
+    url = published("zed", ("zed", "1.0.0", ""))
+    atom(project, "app", more=need(url, "zed"))
+    run("git", "config", "--global", "atom.minimumReleaseAge", "30d")
+    done = run("git", "atom", "lock", cwd=project, status=3)
+    assert "ATOM-8048" in done.stderr and "1.0.0 (newer than atom.minimumReleaseAge allows)" in done.stderr
+    assert not (project / "atom.lock").exists()
+    run("git", "config", "--global", "atom.minimumReleaseAge", "0")
+    run("git", "atom", "lock", cwd=project)
+    text = (project / "atom.lock").read_bytes()
+    run("git", "config", "--global", "atom.minimumReleaseAge", "30d")
+    published("zed", ("zed", "1.1.0", ""))
+    run("git", "atom", "lock", "--locked", cwd=project)
+    rows = run("git", "atom", "outdated", cwd=project)
+    assert "1.1.0" not in rows.stdout, rows.stdout
+    (project / "atom.toml").write_text((project / "atom.toml").read_text() + "# touched\n")
+    run("git", "atom", "lock", cwd=project)
+    assert (project / "atom.lock").read_bytes() == text
+    run("git", "config", "--global", "atom.minimumReleaseAge", "0")
+    run("git", "atom", "update", cwd=project)
+    assert locked(project) == {"zed": "1.1.0"}
+
+
 def test_retracted_versions(home: Path, run: Run, project: Path, published: Publish) -> None:
     url = published("zed", ("zed", "1.0.0", ""))
     published("zed", ("zed", "1.1.0", ""))

@@ -203,7 +203,7 @@ def test_closure_of_published_locks(home: Path, run: Run, project: Path, publish
     # two whose manifests cannot agree are told as two chains, with a way out that holds
     published("base", ("base", "2.0.0", ""))
     three = published("three", ("three", "1.0.0", need.replace("^1", "^2")), lock=True)
-    published("three", ("three", "0.9.0", need))
+    published("three", ("three", "0.9.0", need), lock=True)
     atom(project, "app", more=f'[deps.one]\nurl = "{one}"\n[deps.three]\nurl = "{three}"\nversion = "^1"\n')
     done = run("git", "atom", "lock", cwd=project, status=3)
     assert "ATOM-8041" in done.stderr and "atom.toml:4: app requires one *" in done.stderr
@@ -220,6 +220,37 @@ def test_siblings_of_a_published_atom(home: Path, run: Run, project: Path, publi
     run("git", "atom", "lock", cwd=project)
     text = (project / "atom.lock").read_text()
     assert text.count("[[atoms]]") == 2 and text.count("commit = ") == 2 and text.count("[[sets]]") == 1
+
+
+def test_publishing_holds_the_lock_against_the_manifest(
+    home: Path, run: Run, project: Path, published: Callable[..., str]
+) -> None:
+    """A lock that is older than the manifest, or that leads to places of this machine alone, is published nowhere."""
+    url = published("zed", ("zed", "1.0.0", ""))
+    published("zed", ("zed", "2.0.0", ""))
+    run("git", "atom", "init", cwd=project)
+    atom(project, "app", more=f'[deps.zed]\nurl = "{url}"\nversion = "^1"\n')
+    run("git", "atom", "lock", cwd=project)
+    good = (project / "atom.lock").read_bytes()
+    atom(project, "app", more=f'[deps.zed]\nurl = "{url}"\nversion = "^2"\n')
+    commit(run, project)
+    before = run("git", "for-each-ref", cwd=project).stdout
+    done = run("git", "atom", "publish", cwd=project, status=1)
+    assert "ATOM-8045" in done.stderr and "'zed' asks for ^2, and 1.0.0 is locked" in done.stderr
+    assert "hint: git atom lock" in done.stderr and "--> atom.lock" in done.stderr
+    assert run("git", "for-each-ref", cwd=project).stdout == before
+    assert (project / "atom.lock").read_bytes() == good
+    run("git", "atom", "lock", cwd=project)
+    commit(run, project)
+    before = run("git", "for-each-ref", cwd=project).stdout
+    run("git", "remote", "add", "far", "https://localhost:1/app.git", cwd=project)
+    done = run("git", "atom", "publish", "--push", "far", cwd=project, status=128)
+    assert "ATOM-8009" in done.stderr and f"'{url}'" in done.stderr
+    assert run("git", "for-each-ref", cwd=project).stdout == before
+    # a place of this machine is told of what lies on this machine
+    run("git", "init", "-q", "--bare", home / "app.git")
+    run("git", "remote", "add", "near", home / "app.git", cwd=project)
+    run("git", "atom", "publish", "--push", "near", cwd=project)
 
 
 # ---- sources ---------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from git_atom.atom import source as sources
 from git_atom.atom.objects import Bench, Draft
 from git_atom.atom.source import Source
 from git_atom.core import manifest as manifests
-from git_atom.core import refnames
+from git_atom.core import refnames, uri
 from git_atom.core.digest import MODE_TREE, Digest, Oid
 from git_atom.core.host import Host
 from git_atom.core.lock import Lock
@@ -155,6 +155,9 @@ def publish(
             unchanged = since is not None and not paths
             found = [] if unchanged else read_sources(own, commit, paths, which.everything and since is None)
             dirty = rev == "HEAD" and repos.is_dirty(repo, [s.path for s in found])
+            if target and not uri.is_local(target):
+                for one in found:
+                    sources.check_places(one)
             if target and not dry_run:
                 own = sync(host, own, target)
             try:
@@ -279,6 +282,7 @@ def _publish(
     for one in fresh:
         root = own.objects.commit_tree(one.commit)
         _check_moved(own, root, one)
+        sources.check_lock(one)
         _check_lock(own, one, fresh)
         sources.check_subs(own.objects, root, one)
         sources.check_public(one)
