@@ -248,7 +248,8 @@ class _Supervisor:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Closing the control pipe ends the supervisor and all below it; wait until that is so."""
+        """Closing the control pipe ends the supervisor and all below it; wait until that is so, whatever signals come."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
         os.close(self.control)
         try:
             handle = os.pidfd_open(self.pid)
@@ -260,7 +261,7 @@ class _Supervisor:
         finally:
             os.waitpid(self.pid, 0)
             os.close(self.frames)
-            self.hear()  # another thread of this process may have been told of a signal before we listened
+            self.hear()
 
     def go(self) -> None:
         """Let it run the program: the blobs are what they are called."""

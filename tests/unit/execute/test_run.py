@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import threading
 
 import pytest
 
@@ -30,15 +31,15 @@ def test_a_signal_that_waited_still_ends_it() -> None:
     """Ctrl-C while it is being started is heard inside the `with`: no child is left, no descriptor, no signal held back."""
     before = descriptors(), signal.pthread_sigmask(signal.SIG_BLOCK, ())
     with pytest.raises(KeyboardInterrupt), run._Supervisor({}) as supervisor:
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
         supervisor.hear()
     with pytest.raises(ChildProcessError):
         os.waitpid(supervisor.pid, os.WNOHANG)
     assert (descriptors(), signal.pthread_sigmask(signal.SIG_BLOCK, ())) == before
 
 
-def test_a_signal_another_thread_hears() -> None:
-    """With a second thread a signal is noted at once, so the `with` may end before it listens."""
+def test_a_block_that_ends_before_it_listens() -> None:
+    """As where another thread of the process has noted the signal already."""
     before = descriptors(), signal.pthread_sigmask(signal.SIG_BLOCK, ())
     with pytest.raises(KeyboardInterrupt), run._Supervisor({}):
         raise KeyboardInterrupt
