@@ -113,14 +113,13 @@ def sort_key(mode: int, name: bytes) -> bytes:
 
 def of_tree(entries: Iterable[TreeEntry]) -> Digest:
     """Digest of one directory: git's tree encoding with BLAKE3 for SHA-1 and no object header (design section 3)."""
-    return of_ordered(sorted(entries, key=lambda e: sort_key(e[0], e[1])))
+    ordered = sorted(entries, key=lambda e: sort_key(e[0], e[1]))
+    return of_bytes(b"".join([row(mode, name, digest) for mode, name, digest in ordered]))
 
 
-def of_ordered(entries: Iterable[tuple[int, bytes, Digest]]) -> Digest:
-    """As `of_tree`, of entries that are in git's order already."""
-    return of_bytes(
-        b"".join([b"%o %s\0%s" % (mode, name, bytes.fromhex(digest[7:])) for mode, name, digest in entries])
-    )
+def row(mode: int, name: bytes, digest: Digest) -> bytes:
+    """One entry in the bytes that a directory's digest is taken over, which hold all of them in git's order."""
+    return b"%o %s\0%s" % (mode, name, bytes.fromhex(digest[7:]))
 
 
 @lru_cache(1024)

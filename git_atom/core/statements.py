@@ -7,6 +7,7 @@ has another name. Format pages: gitatom-format-log(5), gitatom-format-atom(5).
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from git_atom.core import canon
@@ -22,6 +23,19 @@ MAX_KEYS = 64
 MAX_REASON = 1000  # characters
 _NONCE = re.compile(r"[0-9a-f]{64}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+# A release in canonical bytes all of whose texts JSON holds as they are, field by field: nearly every one, read without a JSON reader.
+_RELEASE = re.compile(
+    RELEASE + r"\n\n\{" + ",".join(
+        rf'"{field}":(?:null|"{form}")' if field == "previous" else rf'"{field}":"{form}"'
+        for field, form in {
+            "anchor": "(blake3:[0-9a-f]{64})", "commit": "([0-9a-f]{40}|[0-9a-f]{64})", "id": r"([ !#-\[\]-~]*)",
+            "manifest": "(blake3:[0-9a-f]{64})", "name": "([A-Za-z0-9_-]+)", "origin": "([0-9a-f]{40}|[0-9a-f]{64})",
+            "path": r"([ !#-\[\]-~]*)", "previous": "([0-9A-Za-z.-]*)", "time": f"({_TIME.pattern})",
+            "tree": "(blake3:[0-9a-f]{64})", "version": "([0-9A-Za-z.-]*)",
+        }.items()
+    ) + r"\}\n",
+    re.ASCII,
+)  # fmt: skip
 
 
 class Charter(NamedTuple):
@@ -164,24 +178,13 @@ class Release(NamedTuple):
     @classmethod
     def decode(cls, message: bytes) -> Release:
         """Inverse of encode; raises MalformedError ATOM-1030."""
-        body = _after_line(message, RELEASE, RELEASE)
-        row = _row(canon.decode(body), RELEASE, cls._fields)
-        previous = row["previous"]
-        made = cls(
-            _must(_digest(row, "anchor"), RELEASE),
-            Oid.parse(_text(row, "commit"), RELEASE),
-            _text(row, "id"),
-            _must(_digest(row, "manifest"), RELEASE),
-            check_name(_text(row, "name"), RELEASE, exact=True),
-            Oid.parse(_text(row, "origin"), RELEASE),
-            _text(row, "path"),
-            None if previous is None else str(Version.parse(_text(row, "previous"), RELEASE)),
-            _text(row, "time", _TIME),
-            _must(_digest(row, "tree"), RELEASE),
-            str(Version.parse(_text(row, "version"), RELEASE)),
-        )
-        check_directory(made.path)
-        return made
+        usual = _RELEASE.fullmatch(message.decode(errors="replace"))
+        texts = usual.groups() if usual else _release(message)
+        anchor, commit, ident, manifest, name, origin, path, previous, time, tree, version = texts
+        return cls(
+            Digest(anchor), Oid(commit), ident, Digest(manifest), _name(name), Oid(origin), check_directory(path),
+            None if previous is None else _version(previous), time, Digest(tree), _version(version),
+        )  # fmt: skip
 
 
 class Entry(NamedTuple):
@@ -241,6 +244,9 @@ def read_tag(payload: bytes) -> Release:
     """The release in a tag object without its signature; header and payload must agree. Raises MalformedError ATOM-1030."""
     head, _, message = payload.partition(b"\n\n")
     release = Release.decode(message)
+    usual = f"object {release.commit}\ntype commit\ntag {release.name}/{release.version}\ntagger ".encode()
+    if head.startswith(usual) and b"\n" not in head[len(usual) :]:
+        return release
     lines = head.split(b"\n")
     want = [f"object {release.commit}", "type commit", f"tag {release.name}/{release.version}"]
     if [line.decode(errors="replace") for line in lines[:3]] != want:
@@ -250,6 +256,7 @@ def read_tag(payload: bytes) -> Release:
     return release
 
 
+@lru_cache(4096)
 def check_directory(path: str) -> str:
     """The path of an atom in its repository when it is one: `.`, or relative, without empty or dot parts or control characters."""
     parts = path.split("/")
@@ -278,6 +285,7 @@ def form_of(data: bytes) -> str:
     return form
 
 
+@lru_cache(4096)
 def shard(name: str) -> str:
     """The folder of a name below `names/` in a log's tree: the first two hex digits of the BLAKE3 of its UTF-8 bytes."""
     return of_bytes(name.encode()).hex[:2]
@@ -291,6 +299,27 @@ def name_folder(name: str) -> str:
 def bad(what: str, why: str) -> MalformedError:
     """The error for signed text that is not what it says it is."""
     return MalformedError("ATOM-1030", f"'{what}' statement is malformed", note=why)
+
+
+@lru_cache(4096)
+def _name(text: str) -> str:
+    return check_name(text, RELEASE, exact=True)
+
+
+@lru_cache(4096)
+def _version(text: str) -> str:
+    return str(Version.parse(text, RELEASE))
+
+
+def _release(message: bytes) -> tuple[str, ...]:
+    """The texts of a release by a JSON reader; digests, ids and the time are in their form."""
+    row = _row(canon.decode(_after_line(message, RELEASE, RELEASE)), RELEASE, Release._fields)
+    for field in ("anchor", "manifest", "tree"):
+        Digest.parse(_text(row, field), RELEASE)
+    for field in ("commit", "origin"):
+        Oid.parse(_text(row, field), RELEASE)
+    _text(row, "time", _TIME)
+    return tuple(row[f] if f == "previous" and row[f] is None else _text(row, f) for f in Release._fields)
 
 
 def _after_line(message: bytes, line: str, what: str) -> bytes:

@@ -12,7 +12,8 @@ from git_atom.core import lock as locks
 from git_atom.core import manifest as manifests
 from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Digest, Oid, TreeEntry, of_bytes, of_tree
 from git_atom.errors import AtomError, CannotError, MalformedError
-from git_atom.git.objects import Entry, Objects, decode_tree
+from git_atom.git import trees as git_trees
+from git_atom.git.objects import Entry, Objects
 
 MAX_DEPTH = 128  # directories below one another
 MAX_FILES = 200_000  # in one atom
@@ -88,7 +89,7 @@ def _load(
             try:
                 if found is None or found[1] != "tree":
                     raise _missing(oid, "directory")
-                trees[oid] = _checked(decode_tree(found[2], found[0]))
+                trees[oid] = _checked(git_trees.decode(found[2], found[0]))
             except AtomError as error:
                 problems[oid] = error
             entries += len(trees[oid])

@@ -9,10 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Digest, Oid, of_bytes, of_ordered
+from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Digest, Oid, of_bytes, row
 from git_atom.errors import MalformedError
 from git_atom.git.memory import Memory
-from git_atom.git.objects import MAX_DEPTH, Objects
+from git_atom.git.objects import MAX_DEPTH, Entry, Objects
+
+_FILES = (MODE_FILE, MODE_EXEC, MODE_LINK)
+_MAX_ROWS = 200_000
 
 
 class TreeDigests:
@@ -23,39 +26,39 @@ class TreeDigests:
         self._memory = Memory(folder) if folder else None
         self._files = Memory(os.path.join(folder, "files")) if folder else None
         self._known: dict[str, Digest] = {}
-        self._blobs: dict[str, Digest] = {}
+        self._rows: dict[
+            Entry, bytes
+        ] = {}  # what an entry is in the bytes that are digested; its mode says what it must be
         self._fresh: set[str] = set()
         self._new: set[str] = set()  # trees that are not remembered
-        self._read: set[str] = set()  # files
+        self._read: dict[str, Digest] = {}  # files
 
-    def of(self, tree: str, depth: int = 0) -> Digest:
+    def of(self, tree: str) -> Digest:
         """Tree digest of a git tree. Raises MalformedError ATOM-1004 for submodules and odd modes, ATOM-2015 for depth."""
-        found = self._found(tree)
-        if found is None:
-            if depth == 0:
-                self._ahead(tree)
-            if depth > MAX_DEPTH:
-                raise MalformedError("ATOM-2015", f"tree '{tree}' is nested more than {MAX_DEPTH} levels deep")
-            found = self._digest(tree, depth)
-            self._fresh.add(tree)
-        self._known[tree] = found
-        return found
+        if (found := self._found(tree)) is not None:
+            return found
+        if len(self._rows) > _MAX_ROWS:
+            self._rows.clear()
+        for level in reversed(self._unknown(tree)):
+            for oid in level:
+                self._digest(oid)
+        return self._known[tree]
 
-    def _ahead(self, tree: str) -> None:
-        """Read what is below a tree and not known yet level by level, in few questions, before it is digested from below."""
-        level = [Oid(tree)]
-        for _ in range(MAX_DEPTH):
+    def _unknown(self, tree: str) -> list[list[Oid]]:
+        """A tree and those below it that are not known, level by level, each after all that hold it; files are digested."""
+        level, found = [Oid(tree)], list[list[Oid]]()
+        for _ in range(MAX_DEPTH + 1):
             self._objects.load(level)
-            entries = [entry for oid in level for entry in self._objects.tree(oid)]
-            self._take([oid for mode, _, oid in entries if mode in (MODE_FILE, MODE_EXEC, MODE_LINK)])
-            level = [
-                oid
-                for mode, _, oid in entries
-                if mode == MODE_TREE and oid not in self._known and self._found(oid) is None
-            ]
-            level = list(dict.fromkeys(level))
+            found.append(level)
+            fresh = dict.fromkeys(
+                [entry for oid in level for entry in self._objects.tree(oid) if entry not in self._rows]
+            )
+            self._take([entry for entry in fresh if entry[0] != MODE_TREE])
+            below = dict.fromkeys(oid for mode, _, oid in fresh if mode == MODE_TREE)
+            level = [oid for oid in below if self._found(oid) is None]
             if not level:
-                return
+                return found
+        raise MalformedError("ATOM-2015", f"tree '{tree}' is nested more than {MAX_DEPTH} levels deep")
 
     def _found(self, tree: str) -> Digest | None:
         if self._memory is None or tree in self._new:
@@ -67,39 +70,41 @@ class TreeDigests:
             self._known[tree] = found
         return found
 
-    def _take(self, blobs: Sequence[Oid]) -> None:
+    def _take(self, files: Sequence[Entry]) -> None:
         """Digest files. Raises MalformedError ATOM-1004 for what is none."""
-        new = [oid for oid in dict.fromkeys(blobs) if oid not in self._blobs]
-        if self._files is not None and new:
-            self._blobs.update(self._files.several(new))
-            new = [oid for oid in new if oid not in self._blobs]
-        for oid, found in zip(new, self._objects.many(new), strict=True):
+        for mode, name, _ in files:
+            if mode not in _FILES:
+                raise _no_file(name)
+        wanted = {oid: name for _, name, oid in files}
+        known = self._files.several(list(wanted)) if self._files is not None else {}
+        rest = [oid for oid in wanted if oid not in known]
+        for oid, found in zip(rest, self._objects.many(rest), strict=True):
             if found is None or found[1] != "blob":
-                raise MalformedError("ATOM-1004", f"object '{oid}' is not a file")
-            self._blobs[oid] = of_bytes(found[2])
-            self._read.add(oid)
+                raise _no_file(wanted[oid])
+            known[oid] = self._read[oid] = of_bytes(found[2])
+        for entry in files:
+            self._rows[entry] = row(entry[0], entry[1], known[entry[2]])
 
-    def _digest(self, tree: str, depth: int) -> Digest:
-        entries = self._objects.tree(tree)
-        for mode, name, _ in entries:
-            if mode not in (MODE_FILE, MODE_EXEC, MODE_LINK, MODE_TREE):
-                raise MalformedError(
-                    "ATOM-1004", f"path '{name.decode(errors='backslashreplace')}' is not a plain file"
-                )
-        self._take([oid for mode, _, oid in entries if mode != MODE_TREE])
-        return of_ordered(
-            (mode, name, self._known.get(oid) or self.of(oid, depth + 1) if mode == MODE_TREE else self._blobs[oid])
-            for mode, name, oid in entries
-        )
+    def _digest(self, tree: str) -> None:
+        """Digest a tree after its files and the trees below it."""
+        entries, rows = self._objects.tree(tree), self._rows
+        for entry in [entry for entry in entries if entry not in rows]:
+            rows[entry] = row(MODE_TREE, entry[1], self._known[entry[2]])
+        self._known[tree] = of_bytes(b"".join([rows[entry] for entry in entries]))
+        self._fresh.add(tree)
 
     def remember(self, tree: str) -> None:
         """Keep the digests of a tree and of what is below it, and of whatever else was digested here, for later processes."""
         if self._memory is None or self._files is None or tree not in self._fresh:
             return
         fresh, self._fresh = self._fresh, set()
-        read, self._read = self._read, set()
+        read, self._read = self._read, {}
         try:
             self._memory.add({oid: self._known[oid] for oid in fresh})
-            self._files.add({oid: self._blobs[oid] for oid in read})
+            self._files.add(read)
         except OSError:
             return  # a cache that cannot be written is no error
+
+
+def _no_file(name: bytes) -> MalformedError:
+    return MalformedError("ATOM-1004", f"path '{name.decode(errors='backslashreplace')}' is not a plain file")

@@ -1,4 +1,4 @@
-"""Reading and writing git objects without libgit2: one long-lived `git cat-file --batch`, and loose objects written directly.
+"""Reading and writing git objects without libgit2: one long-lived `git cat-file --batch-command`, and loose objects written directly.
 
 Every object read is hashed again and must have the name it was asked by, because git itself does not check loose objects when it
 reads them. File content is digested with BLAKE3 over the bytes at the moment of use (`Objects.listing`).
@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, cast
 from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Oid, of_bytes, sort_key
 from git_atom.core.tree import Leaf, Node, check_path, empty_dir, nest
 from git_atom.errors import CannotError, MalformedError
-from git_atom.git import leftovers, proc
+from git_atom.git import leftovers, proc, trees
 from git_atom.git.repo import Repo
 
 if TYPE_CHECKING:
@@ -30,24 +30,24 @@ MODE_SUBMODULE = 0o160000
 MAX_LEAVES = 2_000_000
 MAX_DEPTH = 1024
 _WINDOW = 256  # requests sent before answers are read: far below what a pipe holds
-_TREE_ENTRIES = {n: re.compile(rb"([0-7]{5,6}) ([^\0]+)\0(.{%d})" % n, re.DOTALL) for n in (20, 32)}
 _MAX_HELD = 500_000  # entries of trees kept in memory
+_MAX_NOTED = 200_000  # entries, folders or differences of trees that are noted to be met again
 MAX_FILES = 1_000_000  # that trees warmed together bring
 MAX_LEVELS = 64
 KEPT = 96 << 20  # bytes of kept objects
 _WIDE = 16  # entries of a tree from which on searching by halves is quicker
+_KINDS = {kind.encode(): kind for kind in ("blob", "tree", "commit", "tag")}
 _SEEK = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
-Entry = tuple[int, bytes, Oid]
+Entry = trees.Entry
 
 
 def oid_of(kind: str, data: bytes, fmt: str = "sha1") -> Oid:
     """The object id of bytes taken as an object of this kind (blob, tree, commit, tag) in a repository of this format."""
-    hasher = (hashlib.sha1 if fmt == "sha1" else hashlib.sha256)(
-        b"%s %d\0" % (kind.encode(), len(data)), usedforsecurity=False
-    )
-    hasher.update(data)
-    return Oid(hasher.hexdigest())
+    hasher = hashlib.sha1 if fmt == "sha1" else hashlib.sha256
+    made = hasher(b"%s %d\0" % (kind.encode(), len(data)), usedforsecurity=False)
+    made.update(data)
+    return Oid(made.hexdigest())
 
 
 def encode_tree(entries: Iterable[Entry]) -> bytes:
@@ -56,24 +56,10 @@ def encode_tree(entries: Iterable[Entry]) -> bytes:
     return b"".join(b"%o %s\0%s" % (mode, name, bytes.fromhex(oid)) for mode, name, oid in ordered)
 
 
-def decode_tree(data: bytes, oid: str) -> list[Entry]:
-    """The entries of a tree object in stored order; raises MalformedError ATOM-2009 when the bytes are not a tree in git's order."""
-    width = len(oid) // 2
-    rows = _TREE_ENTRIES[width].findall(data)
-    if sum([len(mode) + len(name) for mode, name, _ in rows]) + len(rows) * (width + 2) != len(data):
-        raise MalformedError("ATOM-2009", f"tree '{oid}' is damaged")
-    out = [(int(mode, 8), name, Oid(raw.hex())) for mode, name, raw in rows]
-    keys = [name + b"/" if mode == MODE_TREE else name for mode, name, _ in out]  # as sort_key, which would take longer
-    if keys != sorted(keys) or len({name for _, name, _ in out}) != len(out):
-        raise MalformedError("ATOM-2009", f"tree '{oid}' is not in git's order or repeats a name")
-    return out
-
-
 class Objects:
     """Reader of one repository's objects; a context manager. Not for use by several threads at once."""
 
-    ARGV: Sequence[str] = ("git", "cat-file", "--batch")
-    VERB = ""  # what is written before each name
+    ARGV: Sequence[str] = ("git", "cat-file", "--batch-command", "--buffer")
 
     def __init__(self, repo: Repo) -> None:
         self.repo = repo
@@ -82,6 +68,8 @@ class Objects:
         self._held = 0
         self._kept: dict[str, tuple[Oid, str, bytes]] = {}
         self._room = KEPT
+        self._folders: dict[tuple[str, bytes], Oid | None] = {}
+        self._differences: dict[tuple[Oid, Oid], tuple[list[Entry], list[Entry]]] = {}
 
     def __enter__(self) -> Objects:
         return self
@@ -145,19 +133,12 @@ class Objects:
         """As `get` for several names, in order, with the questions sent ahead of the answers."""
         gathered = _GATHERED.get(self.repo.objects)
         if not self._kept and gathered is None:
-            yield from self._ask(names)
-            return
-        known = {name: found for name in names if (found := self._here(name, gathered)) is not None}
-        rest = self._ask([name for name in names if name not in known])
-        for name in names:
-            yield known[name] if name in known else next(rest)
-
-    def _here(self, name: str, gathered: _Gathered | None) -> tuple[Oid, str, bytes] | None:
-        """An object that needs no question: kept by `keep`, or written by this process and not yet where git finds it."""
-        if (found := self._kept.get(name)) is not None:
-            return found
-        held = gathered.held.get(name) if gathered is not None else None
-        return None if held is None else (Oid(name), *held)
+            return self._ask(names)
+        known = {name: found for name in names if (found := self._kept.get(name)) is not None}
+        if gathered is not None:
+            known |= {name: (Oid(name), *gathered.held[name]) for name in names if name in gathered.held}
+        rest = self._ask([name for name in names if name not in known]) if len(known) < len(names) else iter(())
+        return (known[name] if name in known else next(rest) for name in names) if known else rest
 
     def _ask(self, names: Sequence[str]) -> Iterator[tuple[Oid, str, bytes] | None]:
         if any("\n" in name for name in names):
@@ -167,7 +148,7 @@ class Objects:
             window = names[at : at + _WINDOW]
             self._admit(window, write, read)
             try:
-                write.write("".join(f"{self.VERB}{name}\n" for name in window).encode())
+                write.write("".join([*(f"contents {name}\n" for name in window), "flush\n"]).encode())
                 write.flush()
             except BrokenPipeError:
                 raise self._damaged(window[0]) from None
@@ -193,6 +174,21 @@ class Objects:
     def cool(self) -> None:
         """Let go of what `keep` and `warm` kept."""
         self._kept, self._room = {}, KEPT
+        self._folders, self._differences = {}, {}
+
+    def differ(self, old: Oid | None, new: Oid | None) -> tuple[list[Entry], list[Entry]]:
+        """The entries that the directory `old` has and `new` has not, and the other way round, in git's order; None has none.
+
+        Raises as `tree`.
+        """
+        if old is None or new is None:
+            return self.tree(old) if old else [], self.tree(new) if new else []
+        found = self._differences.get((old, new))
+        if found is None:
+            if len(self._differences) > _MAX_NOTED:
+                self._differences.clear()
+            found = self._differences[old, new] = _difference(self.tree(old), self.tree(new))
+        return found
 
     def warm(self, pairs: Sequence[tuple[Oid | None, Oid]]) -> None:
         """Keep what of each pair the second tree has and the first has not, read level by level, all pairs at once.
@@ -206,11 +202,12 @@ class Objects:
             rows = self._rows(oid for pair in level for oid in pair if oid is not None)
             below: dict[tuple[Oid | None, Oid], int] = {}
             blobs: list[Oid] = []
-            sets: dict[Oid, frozenset[Entry]] = {}
             for (was, now), times in level.items():
-                old, new = (self._set(oid, rows, sets) for oid in (was, now))
-                fresh = sorted(new - old)
-                before = {name: oid for _, name, oid in old - new}
+                if was is None or was not in rows or now not in rows:
+                    gone, fresh = list[Entry](), rows.get(now, [])
+                else:
+                    gone, fresh = self._differences[was, now] = _difference(rows[was], rows[now])
+                before = {name: oid for _, name, oid in gone}
                 files += times * len(fresh)
                 if files > MAX_FILES:
                     raise MalformedError(
@@ -227,14 +224,6 @@ class Objects:
                 return
         raise MalformedError("ATOM-2015", f"tree '{pairs[0][1]}' is nested more than {MAX_LEVELS} levels deep")
 
-    @staticmethod
-    def _set(oid: Oid | None, rows: Mapping[str, list[Entry]], sets: dict[Oid, frozenset[Entry]]) -> frozenset[Entry]:
-        if oid is None or oid not in rows:
-            return frozenset()
-        if oid not in sets:
-            sets[oid] = frozenset(rows[oid])
-        return sets[oid]
-
     def _rows(self, oids: Iterable[Oid]) -> dict[str, list[Entry]]:
         """The entries of those of these that are trees."""
         wanted = list(dict.fromkeys(oids))
@@ -242,7 +231,7 @@ class Objects:
         asked = [oid for oid in wanted if oid not in out]
         for oid, found in zip(asked, self.many(asked), strict=True):
             if found is not None and found[1] == "tree":
-                out[oid] = self._hold(oid, decode_tree(found[2], found[0]))
+                out[oid] = self._hold(oid, trees.decode(found[2], found[0]))
         return out
 
     def _admit(self, window: Sequence[str], write: IO[bytes], read: IO[bytes]) -> None:
@@ -252,15 +241,15 @@ class Objects:
         header = read.readline()
         if not header:
             raise self._damaged(name)
-        words = header.rstrip(b"\n").rsplit(b" ", 2)
-        if len(words) != 3 or not words[2].isdigit():
+        words = header.split(b" ")  # id, kind, size; or the name asked for and why there is none
+        if len(words) != 3 or not words[2][:-1].isdigit():
             return None
         size = int(words[2])
         data = read.read(size + 1)
         if len(data) != size + 1:
             raise self._damaged(name)
-        oid, kind, content = Oid(words[0].decode()), words[1].decode(), data[:-1]
-        if oid_of(kind, content, self.repo.object_format) != oid or (_SEEK.fullmatch(name) and name != oid):
+        oid, kind, content = Oid(words[0].decode()), _KINDS[words[1]], data[:-1]
+        if oid_of(kind, content, self.repo.object_format) != oid or (name != oid and _SEEK.fullmatch(name)):
             raise MalformedError(
                 "ATOM-2009",
                 f"object '{oid}' in '{self.repo.git_dir}' is damaged",
@@ -295,7 +284,7 @@ class Objects:
             found, kind, data = self.read(oid)
             if kind != "tree":
                 raise MalformedError("ATOM-2009", f"object '{oid}' is a {kind}, not a tree")
-            entries = self._hold(oid, decode_tree(data, found))
+            entries = self._hold(oid, trees.decode(data, found))
         return entries
 
     def _measure(self, oid: str, seen: dict[str, int], depth: int = 0) -> int:
@@ -366,25 +355,55 @@ class Objects:
 
     def at(self, tree_oid: str, path: bytes) -> tuple[int, Oid] | None:
         """Mode and oid of what lies at a path below a tree, or None."""
-        mode, here = MODE_TREE, Oid(tree_oid)
-        for part in path.split(b"/") if path else ():
-            entry = self._entry(here, part) if mode == MODE_TREE else None
-            if entry is None:
-                return None
-            mode, _, here = entry
-        return mode, here
+        if not path:
+            return MODE_TREE, Oid(tree_oid)
+        above, _, name = path.rpartition(b"/")
+        here = self._folder(tree_oid, above)
+        entry = self._entry(here, name) if here is not None else None
+        return (entry[0], entry[2]) if entry is not None else None
+
+    def _folder(self, tree_oid: str, path: bytes) -> Oid | None:
+        """The directory at a path below a tree, noted with those above it: who asks for one mostly asks for its neighbours."""
+        unknown: list[bytes] = []
+        while path and (tree_oid, path) not in self._folders:
+            unknown.append(path)
+            path = path.rpartition(b"/")[0]
+        here = self._folders[tree_oid, path] if path else Oid(tree_oid)
+        for path in reversed(unknown):
+            entry = self._entry(here, path.rpartition(b"/")[2]) if here is not None else None
+            here = self._note(tree_oid, path, entry)
+        return here
+
+    def _note(self, tree_oid: str, path: bytes, entry: Entry | None) -> Oid | None:
+        if len(self._folders) > _MAX_NOTED:
+            self._folders.clear()
+        here = entry[2] if entry is not None and entry[0] == MODE_TREE else None
+        self._folders[tree_oid, path] = here
+        return here
 
     def at_all(self, tree_oid: str, paths: Sequence[bytes]) -> list[tuple[int, Oid] | None]:
         """As `at` for several paths, with the trees on all of them, and those they lead to, read level by level."""
-        found: list[tuple[int, Oid] | None] = [(MODE_TREE, Oid(tree_oid))] * len(paths)
-        parts = [path.split(b"/") if path else [] for path in paths]
-        for depth in range(max(map(len, parts), default=0) + 1):
-            self.load(here[1] for here in found if here is not None and here[0] == MODE_TREE)
-            for number, (here, path) in enumerate(zip(found, parts, strict=True)):
-                if here is not None and depth < len(path):
-                    entry = self._entry(here[1], path[depth]) if here[0] == MODE_TREE else None
-                    found[number] = (entry[0], entry[2]) if entry else None
-        return found
+        levels: list[dict[bytes, None]] = []
+        for path in dict.fromkeys(paths):
+            while path:
+                depth = path.count(b"/")
+                levels += [{} for _ in range(depth + 1 - len(levels))]
+                if path in levels[depth]:
+                    break
+                levels[depth][path] = None
+                path = path.rpartition(b"/")[0]
+        here: dict[bytes, Oid | None] = {b"": Oid(tree_oid)}
+        found: dict[bytes, tuple[int, Oid] | None] = {b"": (MODE_TREE, Oid(tree_oid))}
+        self.load([Oid(tree_oid)])
+        for level in levels:
+            for path in level:
+                above, _, name = path.rpartition(b"/")
+                folder = here[above]
+                entry = self._entry(folder, name) if folder is not None else None
+                here[path] = self._note(tree_oid, path, entry)
+                found[path] = (entry[0], entry[2]) if entry is not None else None
+            self.load([oid for path in level if (oid := here[path]) is not None])
+        return [found[path] for path in paths]
 
     def _entry(self, tree_oid: str, name: bytes) -> Entry | None:
         entries = self.tree(tree_oid)
@@ -398,6 +417,11 @@ class Objects:
             if place < len(entries) and entries[place][1] == name:
                 return entries[place]
         return None
+
+
+def _difference(old: list[Entry], new: list[Entry]) -> tuple[list[Entry], list[Entry]]:
+    was, now = set(old), set(new)
+    return [entry for entry in old if entry not in now], [entry for entry in new if entry not in was]
 
 
 def _place(entry: Entry) -> bytes:

@@ -14,11 +14,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
+from git_atom.core.collector import paused
 from git_atom.core.debindex import Index, Package, Relation, parse_alternatives, split_relations
 from git_atom.core.debversion import key, satisfies
 from git_atom.errors import MalformedError
 from git_atom.ingest.apt import AptState, Deb, check_names
-from git_atom.resolve.collector import paused
 from git_atom.resolve.explain import explain, refusal
 from git_atom.resolve.problem import MUST, WISH, Bar, Candidate, Problem, Requirement, Term
 from git_atom.resolve.solve import Unsolvable, solve

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from git_atom.core.collector import paused
 from git_atom.errors import NoSolutionError
 from git_atom.resolve.closure import ROOT, Closure, itself
-from git_atom.resolve.collector import paused
 from git_atom.resolve.formula import Formula
 from git_atom.resolve.problem import BOUND, MUST, WISH, Bar, Candidate, Requirement, Term
 from git_atom.resolve.sat import ENGINES, Sat

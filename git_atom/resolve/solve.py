@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from git_atom.core.collector import paused
 from git_atom.resolve.closure import ROOT, Choice, Closure
-from git_atom.resolve.collector import paused
 from git_atom.resolve.direct import direct
 from git_atom.resolve.formula import Formula, encode
 from git_atom.resolve.problem import MUST, Candidate, Problem, Requirement

@@ -350,17 +350,19 @@ class _State:
         self._objects = objects
         self._looks: dict[str, str] | None = None if log else {}
         self._claims: dict[str, Claim | None] = {}  # in force of the names of the entry at hand
-        self._read: dict[Oid, Claim] = {}
+        self._read: dict[tuple[int, Oid], Claim] = {}  # in force, by the folder with all claims of a name
 
     def ready(self, log: Log, names: Sequence[str]) -> None:
         """Have the claims of names, and which versions they have, read in few questions."""
-        found = statements_in(self._objects, log.tree, names)
-        fresh = [oid for oid in found.values() if oid not in self._read]
-        for oid, blob in zip(fresh, self._objects.many(fresh), strict=True):
-            if blob is not None:
-                self._read[oid] = Claim.decode(blob[2])
-        self._claims = {name: self._read[found[name]] if name in found else None for name in names}
-        self._objects.at_all(log.tree, [f"{name_folder(name)}/versions".encode() for name in names])
+        folders = [name_folder(name) for name in names]
+        paths = [f"{folder}/{inside}".encode() for inside in ("claims", "versions") for folder in folders]
+        places = dict(zip(names, self._objects.at_all(log.tree, paths), strict=False))
+        fresh = [name for name, place in places.items() if place is not None and place not in self._read]
+        found = statements_in(self._objects, log.tree, fresh)
+        for name, blob in zip(found, self._objects.many(list(found.values())), strict=True):
+            if blob is not None and (place := places[name]) is not None:
+                self._read[place] = Claim.decode(blob[2])
+        self._claims = {name: self._read.get(place) if place else None for name, place in places.items()}
 
     def _claim(self, log: Log, name: str) -> Claim | None:
         return self._claims[name] if name in self._claims else claim_in(self._objects, log.tree, name)
@@ -488,9 +490,9 @@ def _compare(
     found: list[tuple[str, int, Oid]],
     removed: list[str],
 ) -> None:
-    old_rows, new_rows = set(objects.tree(old) if old else ()), set(objects.tree(new) if new else ())
-    before = {name: (mode, oid) for mode, name, oid in old_rows - new_rows}
-    after = {name: (mode, oid) for mode, name, oid in new_rows - old_rows}
+    gone, fresh = objects.differ(old, new)
+    before = {name: (mode, oid) for mode, name, oid in gone}
+    after = {name: (mode, oid) for mode, name, oid in fresh}
     for name in sorted(before.keys() | after.keys()):
         was, now = before.get(name), after.get(name)
         path = prefix + name.decode(errors="backslashreplace")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from git_atom.trust import openpgpkey
 from git_atom.trust.openpgpkey import Numbers
-from git_atom.trust.publickey import OPENPGP, SK_ECDSA, SK_ED25519, PublicKey, of_blob
+from git_atom.trust.publickey import ED25519, OPENPGP, SK_ECDSA, SK_ED25519, PublicKey, of_blob
 from git_atom.trust.wire import Reader, malformed, mpint, string
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 _HASHES = {"ecdsa-sha2-nistp256": "SHA256", "ecdsa-sha2-nistp384": "SHA384", "ecdsa-sha2-nistp521": "SHA512"}
 _RSA = {b"rsa-sha2-256": "SHA256", b"rsa-sha2-512": "SHA512"}
@@ -26,17 +28,18 @@ def verify(key: PublicKey, signature: bytes, message: bytes) -> bool:
     """
     if key.kind == OPENPGP:
         raise malformed("the signature", "an OpenPGP key does not make SSH signatures")
-    reader = Reader(signature, "the signature")
-    kind = reader.string()
-    raw = reader.string()
-    if key.kind in (SK_ED25519, SK_ECDSA):
-        flags, counter = reader.take(1), reader.take(4)
-        reader.end()
-        if not flags[0] & USER_PRESENT:
-            return False
-        application = _fields(key)[-1]
-        message = hashlib.sha256(application).digest() + flags + counter + hashlib.sha256(message).digest()
+    if key.kind == "ssh-ed25519" and signature.startswith(ED25519) and len(signature) == len(ED25519) + 64:
+        kind, raw = b"ssh-ed25519", signature[-64:]
     else:
+        reader = Reader(signature, "the signature")
+        kind, raw = reader.string(), reader.string()
+        if key.kind in (SK_ED25519, SK_ECDSA):
+            flags, counter = reader.take(1), reader.take(4)
+            application = _fields(key)[-1]
+            message = hashlib.sha256(application).digest() + flags + counter + hashlib.sha256(message).digest()
+            if not flags[0] & USER_PRESENT:
+                reader.end()
+                return False
         reader.end()
     if kind.decode(errors="replace") != key.kind and not (key.kind == "ssh-rsa" and kind in _RSA):
         raise malformed("the signature", f"a {key.kind} key does not make '{kind.decode(errors='replace')}' signatures")
@@ -99,21 +102,27 @@ def numbers_of(key: PublicKey) -> tuple[str, bytes]:
     return ("rsa", fields[1].lstrip(b"\0")) if key.kind == "ssh-rsa" else ("ecdsa", fields[1])
 
 
-def _fields(key: PublicKey) -> list[bytes]:
+@lru_cache(1024)  # few keys sign many things
+def _fields(key: PublicKey) -> tuple[bytes, ...]:
     """The fields of a key's wire bytes after its type."""
     reader = Reader(key.blob, "the public key")
     count = {"ssh-ed25519": 2, SK_ECDSA: 4}.get(key.kind, 3)
-    return [reader.string() for _ in range(count)][1:]
+    return tuple([reader.string() for _ in range(count)][1:])
+
+
+@lru_cache(1024)
+def _ed25519(raw: bytes) -> Ed25519PublicKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    return Ed25519PublicKey.from_public_bytes(raw)
 
 
 def _verify(key: PublicKey, kind: bytes, raw: bytes, message: bytes) -> None:
     fields = _fields(key)
     if key.kind in ("ssh-ed25519", SK_ED25519):
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
         if len(raw) != 64:
             raise malformed("the signature", "an Ed25519 signature has 64 bytes")
-        Ed25519PublicKey.from_public_bytes(fields[0]).verify(raw, message)
+        _ed25519(fields[0]).verify(raw, message)
     elif key.kind == "ssh-rsa":
         from cryptography.hazmat.primitives import hashes
         from cryptography.hazmat.primitives.asymmetric import padding, rsa

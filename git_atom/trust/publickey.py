@@ -14,12 +14,13 @@ from typing import NamedTuple
 from git_atom.core.digest import Digest, of_bytes
 from git_atom.errors import RefusedError
 from git_atom.trust import openpgpkey
-from git_atom.trust.wire import Reader, check_rsa, malformed
+from git_atom.trust.wire import Reader, check_rsa, malformed, string
 
 CURVES = {"ecdsa-sha2-nistp256": "nistp256", "ecdsa-sha2-nistp384": "nistp384", "ecdsa-sha2-nistp521": "nistp521"}
 SK_ED25519, SK_ECDSA = "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"
 OPENPGP = "openpgp"
 KINDS = ("ssh-ed25519", *CURVES, "ssh-rsa", SK_ED25519, SK_ECDSA, OPENPGP)
+ED25519 = string(b"ssh-ed25519") + (64).to_bytes(4, "big")  # what the blob of an Ed25519 signature begins with
 
 
 class PublicKey(NamedTuple):

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from git_atom.errors import RefusedError
-from git_atom.trust.publickey import PublicKey, of_blob
+from git_atom.trust.publickey import ED25519, PublicKey, of_blob
 from git_atom.trust.wire import Reader, malformed, string
 
 BEGIN, END = b"-----BEGIN SSH SIGNATURE-----", b"-----END SSH SIGNATURE-----"
@@ -26,6 +26,11 @@ CHARTER = "atom-charter-v1"
 CLAIM = "atom-claim-v1"
 RETRACTION = "atom-retraction-v1"
 REVOCATION = "atom-revocation-v1"
+
+
+# What few keys' many signatures begin with, taken apart once: the bytes before the 64 of an Ed25519 signature, to all else of it.
+_HEADS: dict[bytes, Parts] = {}
+_MANY = 1024
 
 
 class Parts(NamedTuple):
@@ -47,9 +52,12 @@ def armor(parts: Parts) -> bytes:
     """A signature as text, as ssh-keygen writes it, with its final newline."""
     blob = _MAGIC + (1).to_bytes(4, "big") + string(parts.key.blob) + string(parts.namespace.encode())
     blob += string(b"") + string(parts.hash.encode()) + string(parts.signature)
+    return b"\n".join([BEGIN, *_lines(blob), END, b""])
+
+
+def _lines(blob: bytes) -> list[bytes]:
     text = base64.b64encode(blob)
-    lines = [text[at : at + 70] for at in range(0, len(text), 70)]
-    return b"\n".join([BEGIN, *lines, END, b""])
+    return [text[at : at + 70] for at in range(0, len(text), 70)]
 
 
 @lru_cache(256)
@@ -66,6 +74,19 @@ def parse(armored: bytes) -> Parts:
         blob = base64.b64decode(b"".join(lines[1:-2]), validate=True)
     except (binascii.Error, ValueError):
         raise malformed(what, "it is not base64") from None
+    if _lines(blob) != lines[1:-2]:
+        raise malformed(what, "its text is not in the usual form")
+    head = _HEADS.get(blob[:-64])  # all but the bytes of an Ed25519 signature, with all lengths
+    if head is not None:
+        return head._replace(signature=head.signature + blob[-64:])
+    parts = _take_apart(blob)
+    if parts.signature.startswith(ED25519) and len(parts.signature) == len(ED25519) + 64 and len(_HEADS) < _MANY:
+        _HEADS[blob[:-64]] = parts._replace(signature=ED25519)
+    return parts
+
+
+def _take_apart(blob: bytes) -> Parts:
+    what = "the signature"
     reader = Reader(blob, what)
     if reader.take(len(_MAGIC)) != _MAGIC:
         raise malformed(what, "it is not an SSH signature")
@@ -78,10 +99,7 @@ def parse(armored: bytes) -> Parts:
         raise malformed(what, "its reserved field is not empty" if reserved else "it has no namespace")
     if hash_name.decode(errors="replace") not in _HASHES:
         raise malformed(what, f"hash '{hash_name.decode(errors='replace')}' is not accepted")
-    parts = Parts(key, namespace.decode(errors="replace"), hash_name.decode(), signature)
-    if armor(parts) != armored:
-        raise malformed(what, "its text is not in the usual form")
-    return parts
+    return Parts(key, namespace.decode(errors="replace"), hash_name.decode(), signature)
 
 
 def verify(public: PublicKey | None, namespace: str, message: bytes, armored: bytes) -> PublicKey:

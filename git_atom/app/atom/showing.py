@@ -12,6 +12,7 @@ from git_atom.app.atom.unsigned import Unsigned
 from git_atom.atom.objects import atom_commit
 from git_atom.core import manifest as manifests
 from git_atom.core import refnames, uri
+from git_atom.core.collector import paused
 from git_atom.core.digest import MODE_TREE, Digest, Oid
 from git_atom.core.host import Host
 from git_atom.core.lock import LockedSub
@@ -183,7 +184,7 @@ def verify(host: Host, texts: Sequence[str], *, everything: bool = False, source
     for here in scopes:
         only = {(name, str(version)) for scope, name, version in chosen if scope == here}
         try:
-            with _opened(host, here) as (objects, log):
+            with paused(), _opened(host, here) as (objects, log):
                 _verify_set(host, objects, here, log, only, source, done, problems)
         except AtomError as error:
             problems.append(error)

@@ -1,0 +1,42 @@
+"""The bytes of git's tree objects (git-mktree(1)), read: entries that tree after tree repeats are taken apart once."""
+
+from __future__ import annotations
+
+import re
+
+from git_atom.core.digest import MODE_TREE, Oid
+from git_atom.errors import MalformedError
+
+Entry = tuple[int, bytes, Oid]
+
+_ROWS = {n: re.compile(rb"[0-7]{5,6} [^\0]+\0.{%d}" % n, re.DOTALL) for n in (20, 32)}
+_MAX_NOTED = 200_000
+
+
+def decode(data: bytes, oid: str) -> list[Entry]:
+    """The entries of a tree object in stored order; raises MalformedError ATOM-2009 when the bytes are not a tree in git's order."""
+    rows = _ROWS[len(oid) // 2].findall(data)
+    if sum(map(len, rows)) != len(data):
+        raise MalformedError("ATOM-2009", f"tree '{oid}' is damaged")
+    try:
+        out = [_ENTRIES[row] for row in rows]
+    except KeyError:
+        if len(_ENTRIES) > _MAX_NOTED:
+            _ENTRIES.clear()
+        _ENTRIES.update((row, _entry_of(row)) for row in rows if row not in _ENTRIES)
+        out = [_ENTRIES[row] for row in rows]
+    if len(out) < 2:
+        return out
+    keys = [name + b"/" if mode == MODE_TREE else name for mode, name, _ in out]  # as sort_key, which would take longer
+    if keys != sorted(keys) or len({name for _, name, _ in out}) != len(out):
+        raise MalformedError("ATOM-2009", f"tree '{oid}' is not in git's order or repeats a name")
+    return out
+
+
+_ENTRIES: dict[bytes, Entry] = {}  # by its bytes: a tree shares all but a few entries with the one before it
+
+
+def _entry_of(row: bytes) -> Entry:
+    head, _, raw = row.partition(b"\0")
+    mode, _, name = head.partition(b" ")
+    return int(mode, 8), name, Oid(raw.hex())
