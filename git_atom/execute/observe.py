@@ -38,14 +38,18 @@ _MOUNT = ctypes.byref(ctypes.c_int())
 class Watch:
     """Marks on every directory of one tree. `reads` maps what was opened: (index of its directory, name)."""
 
-    def __init__(self, root: str, dirs: list[bytes], *, ignore: bool) -> None:
+    def __init__(self, root: str, dirs: list[bytes], *, ignore: bool, program: bool = False) -> None:
         """Mark `root` and the directories below it named by relative paths; ignore: silence each file after its first event.
+
+        program: a program will be run from this tree. Until its file is opened whoever opens `root` itself is bubblewrap (0.12 and
+        later), which sets up mounts in a process of its own, and that is no read of the program's.
 
         Ignore marks sit on inodes, so they are right only where every path has its own. Raises the OSError of fanotify.
         """
         self.root = os.fsencode(root)
         self.ignore = ignore
         self.overflow = False
+        self._setting_up = program
         self.seen: set[tuple[int, bytes]] = set()
         self.dirs = [b"", *dirs]
         self.handles: dict[bytes, int] = {}
@@ -108,6 +112,9 @@ class Watch:
         name = info[20 + size :].partition(b"\0")[0]
         if directory and name != b".":
             return  # its own mark reports the directory itself, if it is one of ours
+        if directory and self._setting_up and index == 0:
+            return
+        self._setting_up = self._setting_up and directory
         key = (index, name)
         if key in self.seen:
             return

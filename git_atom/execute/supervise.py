@@ -164,7 +164,7 @@ class Stage:
             trees.append((f"build/{path}".rstrip("/"), f"{self.build}/{path}".rstrip("/"), Layout(data).dirs, True))
         try:
             for prefix, where, dirs, ignore in trees:
-                self.watches.append((prefix, observe.Watch(where, dirs, ignore=ignore)))
+                self.watches.append((prefix, observe.Watch(where, dirs, ignore=ignore, program=not prefix)))
         except OSError as error:
             return f"{error.filename}: {error.strerror}"
         return ""

@@ -93,7 +93,10 @@ class _Reader:
         self.odd: list[Odd] = []
 
     def take(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
-        path = merged(_path(member.name))
+        raw = _path(member.name)
+        if raw in MERGED and member.issym() and os.fsencode(member.linkname).lstrip(b"/") == b"usr/" + raw:
+            return  # base-files brings these since Debian 13; a composition has them as entries of its own
+        path = merged(raw)
         if not path:
             return
         check_path(path)

@@ -137,13 +137,14 @@ def ssh(
         if not (place / name).exists():
             subprocess.run(argv, check=True)
     port = free_port()
+    sshd = program("sshd")
     (place / "config").write_text(
         f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {place}/host\nAuthorizedKeysFile {place}/keys\nPidFile none\nUsePAM no\n"
         f"StrictModes no\nPermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nSetEnv PATH={path}\n"
         + (f"AcceptEnv {accept}\n" if accept else "")
+        + _own_programs(sshd)
     )
     (place / "known").write_text(f"[127.0.0.1]:{port} {(place / 'host.pub').read_text()}")
-    sshd = program("sshd")
     argv = ["bwrap", "--die-with-parent", *(["--cap-add", "ALL"] if not os.getuid() else []), "--dev-bind", "/", "/"]
     argv += ["--tmpfs", "/run", "--dir", "/run/sshd", "--ro-bind", f"{place}/passwd", "/etc/passwd"]
     argv += ["--ro-bind", f"{place}/shadow", "/etc/shadow", sshd, "-D", "-e", "-f", f"{place}/config"]
@@ -156,6 +157,13 @@ def ssh(
     finally:
         server.terminate()
         server.wait(30)
+
+
+def _own_programs(sshd: str) -> str:
+    """Where the parts of an unpacked sshd lie: OpenSSH 9.8 and 10.0 moved them into programs that it looks for by whole paths."""
+    lib = Path(sshd).resolve().parents[1] / "lib/openssh"
+    words = {"SshdSessionPath": lib / "sshd-session", "SshdAuthPath": lib / "sshd-auth"}
+    return "".join(f"{word} {path}\n" for word, path in words.items() if path.exists())
 
 
 def _wait(port: int, server: subprocess.Popen[bytes], log: Path) -> None:

@@ -264,11 +264,11 @@ def test_d01_in_the_log(forger: Forger, refused: Refused, bare: Path) -> None:
 
 def test_d04_directories_without_end(forger: Forger, refused: Refused, bare: Path) -> None:
     start = forger.draft
-    for levels in (4096, 100):
+    for levels in (2000, 100):  # since 2.43 git itself refuses more than 2048
         forger.draft = start
         oid, digest = bomb(forger, levels, 1)
         made = forger.publish(forger.tag(forger.release("b", "1.0.0", more=[(MODE_TREE, b"d", oid, digest)])))[0]
-        if levels == 4096:
+        if levels == 2000:
             refused("ATOM-8511", *forger.specs(made))
         else:
             accepted(forger, bare, *forger.specs(made))

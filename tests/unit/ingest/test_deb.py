@@ -103,6 +103,16 @@ def test_the_unmerged_layout_moves_below_usr(tmp_path):
     }  # fmt: skip
 
 
+def test_the_links_of_a_merged_layout_are_left_to_the_composition(tmp_path):
+    members = [
+        folder("./usr/lib/"),
+        member("./usr/lib/os-release", b"1"),
+        link("./lib", "usr/lib"),
+        link("./bin", "/usr/bin"),
+    ]
+    assert set(rows(read(make(tmp_path / "x.deb", members)))) == {b"usr/lib/os-release"}
+
+
 def test_hard_links_are_the_same_blob(tmp_path):
     members = [member("./bin/perl", b"perl", mode=0o755), link("./usr/bin/perl5.36", "./bin/perl", tarfile.LNKTYPE)]
     leaves = read(make(tmp_path / "x.deb", members)).leaves
