@@ -49,6 +49,9 @@ class Gnupg:
 def gnupg() -> Iterator[Gnupg]:
     """An empty keyring."""
     home = tempfile.mkdtemp(prefix="gpg-", dir="/tmp")
+    agent = shutil.which("gpg-agent")  # gpg itself looks for it in one place only
+    with open(f"{home}/gpg.conf", "w", encoding="utf-8") as settings:
+        settings.write(f"agent-program {agent}\n" if agent else "")
     made = Gnupg(home)
     try:
         yield made

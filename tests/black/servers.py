@@ -147,7 +147,7 @@ def ssh(
     (place / "known").write_text(f"[127.0.0.1]:{port} {(place / 'host.pub').read_text()}")
     argv = ["bwrap", "--die-with-parent", *(["--cap-add", "ALL"] if not os.getuid() else []), "--dev-bind", "/", "/"]
     argv += ["--tmpfs", "/run", "--dir", "/run/sshd", "--ro-bind", f"{place}/passwd", "/etc/passwd"]
-    argv += ["--ro-bind", f"{place}/shadow", "/etc/shadow", sshd, "-D", "-e", "-f", f"{place}/config"]
+    argv += ["--ro-bind", f"{place}/shadow", "/etc/shadow", *_libraries(sshd), sshd, "-D", "-e", "-f", f"{place}/config"]
     with open(place / "log", "wb") as log:
         server = subprocess.Popen(argv, stderr=log, stdin=subprocess.DEVNULL)
     try:
@@ -157,6 +157,12 @@ def ssh(
     finally:
         server.terminate()
         server.wait(30)
+
+
+def _libraries(sshd: str) -> list[str]:
+    """What lets those parts find libraries that were unpacked beside them."""
+    found = [str(path) for path in Path(sshd).resolve().parents[1].glob("lib/*-linux-gnu")]
+    return ["--setenv", "LD_LIBRARY_PATH", ":".join(found)] if found and not sshd.startswith("/usr/") else []
 
 
 def _own_programs(sshd: str) -> str:
