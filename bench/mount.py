@@ -12,7 +12,6 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import _ground
 
@@ -111,7 +110,6 @@ def main() -> int:
         "data-only overlay, stubs fresh": (lambda: overlay(ground, keep=False), None),
         "hard-link tree, fresh": (lambda: hard_links(ground, fresh=True), 2.0),
         "hard-link tree, kept": (lambda: hard_links(ground, fresh=False), None),
-        "start of the supervisor": (lambda: start(), None),
     }
     times: dict[str, list[float]] = {name: [] for name in acts}
     ratios: dict[str, list[float]] = {name: [] for name in acts}
@@ -149,15 +147,6 @@ def main() -> int:
         )
     )
     return 0
-
-
-def start() -> float:
-    """Seconds of an interpreter that is started as a supervisor is and does nothing."""
-    root = str(Path(__file__).resolve().parents[1])
-    code = "import sys; sys.path.insert(0, sys.argv[1]); import git_atom.execute.supervise"
-    begin = time.perf_counter()
-    subprocess.run([sys.executable, "-I", "-S", "-c", code, root], env={}, cwd="/", check=True)
-    return time.perf_counter() - begin
 
 
 if __name__ == "__main__":
