@@ -21,9 +21,6 @@ __all__ = ["Parts", "armor", "check", "fingerprint", "key_of_body", "packets", "
 BEGIN, END = b"-----BEGIN PGP SIGNATURE-----", b"-----END PGP SIGNATURE-----"
 MAX_BYTES = 16 * 1024
 HASHES = {8: "sha256", 9: "sha384", 10: "sha512"}
-HASHES = {8: "sha256", 9: "sha384", 10: "sha512"}
-ED25519 = bytes.fromhex("2b06010401da470f01")
-CURVES = {bytes.fromhex("2a8648ce3d030107"): 256, bytes.fromhex("2b81040022"): 384, bytes.fromhex("2b81040023"): 521}
 _CREATED, _EXPIRES, _ISSUER, _NOTATION, _SERVER, _POLICY, _SIGNER, _FINGERPRINT = 2, 3, 16, 20, 24, 26, 28, 33
 
 

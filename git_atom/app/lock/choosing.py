@@ -1,7 +1,7 @@
 """Which atoms a manifest's dependencies come to: the complete solver over verified set logs, and the lock's part that says so.
 
 What is locked stays as long as there is any solution with all of it; only when there is none are all versions looked at, what is
-locked still before what is newer. ADR 0080 says what is solved together and what is not.
+locked still before what is newer.
 """
 
 from __future__ import annotations
