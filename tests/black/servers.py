@@ -147,7 +147,8 @@ def ssh(
     (place / "known").write_text(f"[127.0.0.1]:{port} {(place / 'host.pub').read_text()}")
     argv = ["bwrap", "--die-with-parent", *(["--cap-add", "ALL"] if not os.getuid() else []), "--dev-bind", "/", "/"]
     argv += ["--tmpfs", "/run", "--dir", "/run/sshd", "--ro-bind", f"{place}/passwd", "/etc/passwd"]
-    argv += ["--ro-bind", f"{place}/shadow", "/etc/shadow", *_libraries(sshd), sshd, "-D", "-e", "-f", f"{place}/config"]
+    argv += ["--ro-bind", f"{place}/shadow", "/etc/shadow", *_libraries(sshd)]
+    argv += [sshd, "-D", "-e", "-f", f"{place}/config"]
     with open(place / "log", "wb") as log:
         server = subprocess.Popen(argv, stderr=log, stdin=subprocess.DEVNULL)
     try:
