@@ -8,8 +8,10 @@ from __future__ import annotations
 import math
 import os
 import resource
+import signal
 import statistics
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -77,22 +79,56 @@ def lay() -> Ground:
     return Ground(blobs, found.view, found.leaves, sources, tree_digest(sources))
 
 
+class _Running(NamedTuple):
+    """An act in a child of its own: its pid, the control group it is counted by ("" where there is none), when it began."""
+
+    pid: int
+    group: str
+    begun: float
+
+
 def cpu_of(act: Callable[[], None]) -> tuple[float, float]:
     """(CPU seconds of the whole process tree, wall seconds) of an act run in a child; counted by a control group where root may make one."""
-    import time
+    running = _start(act, 0, os.sched_getaffinity(0))
+    _, status, usage = os.wait4(running.pid, 0)
+    return _spent(running, status, usage)
 
-    group = f"/sys/fs/cgroup/cpuacct/git-atom-bench-{os.getpid()}"
-    counted = os.geteuid() == 0 and os.path.isdir("/sys/fs/cgroup/cpuacct")
-    if counted:
+
+def side_by_side(acts: Sequence[Callable[[], None]]) -> list[tuple[float, float]]:
+    """As `cpu_of`, of two acts that run at the same time on a processor each: whatever else the host does slows both alike.
+
+    The processor of whichever ends first is kept busy until the other has ended, which would else go on quicker than the first did.
+    """
+    processors = sorted(os.sched_getaffinity(0))[: len(acts)]
+    running = [_start(act, number, {processors[number]}) for number, act in enumerate(acts)]
+    spent: dict[int, tuple[float, float]] = {}
+    idle: list[int] = []
+    while len(spent) < len(acts):
+        pid, status, usage = os.wait4(-1, 0)
+        number = next(n for n, one in enumerate(running) if one.pid == pid)
+        spent[number] = _spent(running[number], status, usage)
+        if len(spent) < len(acts):
+            idle.append(_spin(processors[number]))
+    for pid in idle:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    return [spent[number] for number in range(len(acts))]
+
+
+def _start(act: Callable[[], None], number: int, processors: set[int]) -> _Running:
+    group = f"/sys/fs/cgroup/cpuacct/git-atom-bench-{os.getpid()}-{number}"
+    if os.geteuid() == 0 and os.path.isdir("/sys/fs/cgroup/cpuacct"):
         os.makedirs(group, exist_ok=True)
         Path(group, "cpuacct.usage").write_text("0")
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    start = time.monotonic()
+    else:
+        group = ""
+    begun = time.monotonic()
     pid = os.fork()
     if pid == 0:
         status = 1
         try:
-            if counted:
+            os.sched_setaffinity(0, processors)
+            if group:
                 Path(group, "cgroup.procs").write_text(str(os.getpid()))
             act()
             status = 0
@@ -101,16 +137,28 @@ def cpu_of(act: Callable[[], None]) -> tuple[float, float]:
         finally:
             sys.stderr.flush()
             os._exit(status)
-    _, status = os.waitpid(pid, 0)
-    wall = time.monotonic() - start
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    if counted:
-        cpu = int(Path(group, "cpuacct.usage").read_text()) / 1e9
-        os.rmdir(group)
+    return _Running(pid, group, begun)
+
+
+def _spent(running: _Running, status: int, usage: resource.struct_rusage) -> tuple[float, float]:
+    wall = time.monotonic() - running.begun
+    cpu = usage.ru_utime + usage.ru_stime
+    if running.group:
+        cpu = int(Path(running.group, "cpuacct.usage").read_text()) / 1e9
+        os.rmdir(running.group)
     if status:
         raise SystemExit("the measured act failed")
     return cpu, wall
+
+
+def _spin(processor: int) -> int:
+    """A child that does nothing but keep a processor busy."""
+    pid = os.fork()
+    if pid == 0:
+        os.sched_setaffinity(0, {processor})
+        while True:
+            pass
+    return pid
 
 
 def interval(ratios: Sequence[float]) -> tuple[float, float, float]:

@@ -1,7 +1,8 @@
 """What hermeticity and observation cost: zlib built by `execute`, against the same build bare in the same root (chroot, no sandbox).
 
 Both build in a tmpfs from the same sources. CPU time is that of the whole process tree, everything of ours included: verification of the
-blobs, the supervisor, mounting, marks, collection, hashing of the read set. Order within a pair alternates.
+blobs, the supervisor, mounting, marks, collection, hashing of the read set. The two builds of a pair run at the same time, on a processor
+each, so that a neighbour on the host slows both alike; the processors are exchanged from pair to pair.
 """
 
 import json
@@ -84,8 +85,8 @@ def main() -> int:
     for act in acts.values():
         _ground.cpu_of(act)
     for index in range(PAIRS):
-        for name in list(acts) if index % 2 else list(reversed(acts)):
-            seconds, passed = _ground.cpu_of(acts[name])
+        names = list(acts) if index % 2 else list(reversed(acts))
+        for name, (seconds, passed) in zip(names, _ground.side_by_side([acts[n] for n in names]), strict=True):
             cpu[name].append(seconds)
             wall[name].append(passed)
     ratios = [a / b for a, b in zip(cpu["hermetic"], cpu["bare"], strict=True)]

@@ -20,7 +20,7 @@ TOTAL = 8 << 30  # bytes of all objects read
 class Capped(Objects):
     """As Objects, with limits in bytes for one object of each kind and for all that is read; over them, ATOM-2019 is raised."""
 
-    ARGV = ("git", "-c", "core.bigFileThreshold=16m", "cat-file", "--batch-command", "--buffer")
+    ARGV = ("git", "-c", "core.bigFileThreshold=16m", "cat-file", "--batch-command")
 
     def __init__(self, repo: Repo, most: Mapping[str, int] = KINDS, total: int = TOTAL) -> None:
         super().__init__(repo)
@@ -36,7 +36,7 @@ class Capped(Objects):
 
     def _admit(self, window: Sequence[str], write: IO[bytes], read: IO[bytes]) -> None:
         try:
-            write.write("".join([*(f"info {name}\n" for name in window), "flush\n"]).encode())
+            write.write("".join(f"info {name}\n" for name in window).encode())
             write.flush()
         except BrokenPipeError:
             raise self._damaged(window[0]) from None

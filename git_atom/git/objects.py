@@ -59,7 +59,7 @@ def encode_tree(entries: Iterable[Entry]) -> bytes:
 class Objects:
     """Reader of one repository's objects; a context manager. Not for use by several threads at once."""
 
-    ARGV: Sequence[str] = ("git", "cat-file", "--batch-command", "--buffer")
+    ARGV: Sequence[str] = ("git", "cat-file", "--batch-command")
 
     def __init__(self, repo: Repo) -> None:
         self.repo = repo
@@ -148,7 +148,7 @@ class Objects:
             window = names[at : at + _WINDOW]
             self._admit(window, write, read)
             try:
-                write.write("".join([*(f"contents {name}\n" for name in window), "flush\n"]).encode())
+                write.write("".join(f"contents {name}\n" for name in window).encode())
                 write.flush()
             except BrokenPipeError:
                 raise self._damaged(window[0]) from None
