@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -194,18 +193,13 @@ def test_k02_a_push_that_is_killed_while_the_hook_judges(bare: Path, forger: For
 
 
 def test_h06_many_signed_refs_in_one_push(bare: Path, forger: Forger, refused: Refused, tmp_path: Path) -> None:
-    """300 of the catalogue's 10,000 (bench/hooks.py has them all) in their share of its time, and well within its memory; one bad, none is in."""
+    """300 of the catalogue's 10,000, whose time and memory bench/hooks.py measures; with a bad one among them none is in."""
     names = [f"n{at}" for at in range(300)]
     forger.claim(*names)
     forger.push(bare, f"{forger.head}:{LOG}")
     made = forger.publish(*(forger.tag(forger.release(name, "1.0.0")) for name in names))
     refused("ATOM-8505", *forger.specs(*made), f"{made[0].oid}:refs/atoms/n0/1.0.1")
-    before, before_all = resource.getrusage(resource.RUSAGE_CHILDREN), everything(bare)
+    before = everything(bare)
     done = forger.push(bare, *forger.specs(*made))
     assert done.returncode == 0, done.stderr
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert everything(bare) != before_all
-    assert (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime) < 5, (
-        "seconds of processor, git's own included"
-    )
-    assert after.ru_maxrss < 300 * 1024
+    assert everything(bare) != before
