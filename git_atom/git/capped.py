@@ -35,11 +35,7 @@ class Capped(Objects):
         return []
 
     def _admit(self, window: Sequence[str], write: IO[bytes], read: IO[bytes]) -> None:
-        try:
-            write.write("".join(f"info {name}\n" for name in window).encode())
-            write.flush()
-        except BrokenPipeError:
-            raise self._damaged(window[0]) from None
+        self._question("info", window, write)
         over: MalformedError | None = None
         for name in window:
             line = read.readline()

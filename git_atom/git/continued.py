@@ -78,10 +78,8 @@ def _index(repo: Repo, other: wire.Wire, most: int) -> None:
             _hand_over(other, cast("IO[bytes]", process.stdin))
         if process.returncode == 0:
             return
-        packs = os.path.join(repo.objects, "pack")
-        size = max((os.stat(os.path.join(packs, name)).st_size for name in os.listdir(packs)), default=0)
         words.seek(0)
-        if size >= most:
+        if largest_pack(repo) >= most:
             raise too_much(other.place, most)
         raise unreachable(other.place, words.read(1 << 16))
 
@@ -99,4 +97,9 @@ def _hand_over(other: wire.Wire, write: IO[bytes]) -> None:
     except BrokenPipeError:  # index-pack has said why
         with suppress(BrokenPipeError):
             write.close()
-        return
+
+
+def largest_pack(repo: Repo) -> int:
+    """Bytes of the largest file among the packs of a quarantine, unfinished ones too: git was stopped by its limit when it has that size."""
+    packs = os.path.join(repo.objects, "pack")
+    return max((os.stat(os.path.join(packs, name)).st_size for name in os.listdir(packs)), default=0)

@@ -26,9 +26,8 @@ class TreeDigests:
         self._memory = Memory(folder) if folder else None
         self._files = Memory(os.path.join(folder, "files")) if folder else None
         self._known: dict[str, Digest] = {}
-        self._rows: dict[
-            Entry, bytes
-        ] = {}  # what an entry is in the bytes that are digested; its mode says what it must be
+        # what an entry is in the bytes that are digested; its mode says what it must be
+        self._rows: dict[Entry, bytes] = {}
         self._fresh: set[str] = set()
         self._new: set[str] = set()  # trees that are not remembered
         self._read: dict[str, Digest] = {}  # files

@@ -147,11 +147,7 @@ class Objects:
             write, read = self._pipe()
             window = names[at : at + _WINDOW]
             self._admit(window, write, read)
-            try:
-                write.write("".join(f"contents {name}\n" for name in window).encode())
-                write.flush()
-            except BrokenPipeError:
-                raise self._damaged(window[0]) from None
+            self._question("contents", window, write)
             done = 0
             try:
                 for name in window:
@@ -160,6 +156,14 @@ class Objects:
             finally:
                 if done < len(window):  # the caller stopped early: unread answers would be taken for later ones
                     self.close()
+
+    def _question(self, verb: str, window: Sequence[str], write: IO[bytes]) -> None:
+        """Ask git one thing of each of these names (git-cat-file(1), --batch-command)."""
+        try:
+            write.write("".join(f"{verb} {name}\n" for name in window).encode())
+            write.flush()
+        except BrokenPipeError:
+            raise self._damaged(window[0]) from None
 
     def keep(self, names: Iterable[str]) -> None:
         """Read objects in few questions and keep them for those who will ask one by one, as long as there is room; `cool` lets go of them.
@@ -183,11 +187,17 @@ class Objects:
         """
         if old is None or new is None:
             return self.tree(old) if old else [], self.tree(new) if new else []
-        found = self._differences.get((old, new))
-        if found is None:
-            if len(self._differences) > _MAX_NOTED:
-                self._differences.clear()
-            found = self._differences[old, new] = _difference(self.tree(old), self.tree(new))
+        return self._differences.get((old, new)) or self._difference(old, new, self.tree(old), self.tree(new))
+
+    def _difference(
+        self, old: Oid, new: Oid, rows: list[Entry], others: list[Entry]
+    ) -> tuple[list[Entry], list[Entry]]:
+        """What `differ` says of two directories that are read already, noted for whoever asks again."""
+        if len(self._differences) > _MAX_NOTED:
+            self._differences.clear()
+        was, now = set(rows), set(others)
+        found = [entry for entry in rows if entry not in now], [entry for entry in others if entry not in was]
+        self._differences[old, new] = found
         return found
 
     def warm(self, pairs: Sequence[tuple[Oid | None, Oid]]) -> None:
@@ -206,7 +216,7 @@ class Objects:
                 if was is None or was not in rows or now not in rows:
                     gone, fresh = list[Entry](), rows.get(now, [])
                 else:
-                    gone, fresh = self._differences[was, now] = _difference(rows[was], rows[now])
+                    gone, fresh = self._difference(was, now, rows[was], rows[now])
                 before = {name: oid for _, name, oid in gone}
                 files += times * len(fresh)
                 if files > MAX_FILES:
@@ -357,8 +367,8 @@ class Objects:
         """Mode and oid of what lies at a path below a tree, or None."""
         if not path:
             return MODE_TREE, Oid(tree_oid)
-        above, _, name = path.rpartition(b"/")
-        here = self._folder(tree_oid, above)
+        above, slash, name = path.rpartition(b"/")
+        here = self._folder(tree_oid, above) if above or not slash else None  # no path begins with a slash
         entry = self._entry(here, name) if here is not None else None
         return (entry[0], entry[2]) if entry is not None else None
 
@@ -384,7 +394,7 @@ class Objects:
     def at_all(self, tree_oid: str, paths: Sequence[bytes]) -> list[tuple[int, Oid] | None]:
         """As `at` for several paths, with the trees on all of them, and those they lead to, read level by level."""
         levels: list[dict[bytes, None]] = []
-        for path in dict.fromkeys(paths):
+        for path in dict.fromkeys(path for path in paths if not path.startswith(b"/")):
             while path:
                 depth = path.count(b"/")
                 levels += [{} for _ in range(depth + 1 - len(levels))]
@@ -403,7 +413,7 @@ class Objects:
                 here[path] = self._note(tree_oid, path, entry)
                 found[path] = (entry[0], entry[2]) if entry is not None else None
             self.load([oid for path in level if (oid := here[path]) is not None])
-        return [found[path] for path in paths]
+        return [found.get(path) for path in paths]
 
     def _entry(self, tree_oid: str, name: bytes) -> Entry | None:
         entries = self.tree(tree_oid)
@@ -417,11 +427,6 @@ class Objects:
             if place < len(entries) and entries[place][1] == name:
                 return entries[place]
         return None
-
-
-def _difference(old: list[Entry], new: list[Entry]) -> tuple[list[Entry], list[Entry]]:
-    was, now = set(old), set(new)
-    return [entry for entry in old if entry not in now], [entry for entry in new if entry not in was]
 
 
 def _place(entry: Entry) -> bytes:

@@ -100,18 +100,18 @@ class Incoming:
         Objects are checked by git's own fsck. Raises UnavailableError ATOM-2011 when the source cannot be read, MalformedError ATOM-2023 when it
         sends more than `atom.maxFetchSize`.
         """
-        argv = ["git", "-c", "fetch.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c", "gc.auto=0"]
-        argv += ["-c", "protocol.version=2", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"]
-        argv += ["--no-auto-maintenance", "--no-recurse-submodules", "--stdin", "--", source]
         # A pattern that matches nothing is no error, and is sent as a prefix: only refs that begin so are listed.
         star = "*" if missing_ok else ""
         lines = "".join(f"+{theirs}{star}:{ours}{star}\n" for theirs, ours in wanted.items())
-        self._fetch(argv, source, lines.encode())
+        self._fetch(["--stdin", "--", source], source, lines.encode())
         found = dict(listing(self.repo, "refs/"))
         return {theirs: found[ours] for theirs, ours in wanted.items() if ours in found}
 
-    def _fetch(self, argv: Sequence[str], source: str, lines: bytes) -> None:
-        """Run git's fetch within limits of space and memory. Raises UnavailableError ATOM-2011, MalformedError ATOM-2023."""
+    def _fetch(self, words: Sequence[str], source: str, lines: bytes) -> None:
+        """Run git's fetch with these words within limits of space and memory. Raises UnavailableError ATOM-2011, MalformedError ATOM-2023."""
+        argv = ["git", "-c", "fetch.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c", "gc.auto=0"]
+        argv += ["-c", "protocol.version=2", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"]
+        argv += ["--no-auto-maintenance", "--no-recurse-submodules", *words]
         most = most_bytes(self.repo.env)
         memory = max(most, LEAST_MEMORY)
         env = {**self.repo.env, "GIT_ALLOW_PROTOCOL": protocols(source)}
@@ -120,9 +120,7 @@ class Incoming:
             return
         if late:
             raise unreachable(source, late)
-        packs = os.path.join(self.repo.objects, "pack")
-        size = max((os.stat(os.path.join(packs, name)).st_size for name in os.listdir(packs)), default=0)
-        if size >= most or peak > memory // 2:
+        if continued.largest_pack(self.repo) >= most or peak > memory // 2:
             raise too_much(source, most)
         raise unreachable(source, done.err)
 
@@ -159,10 +157,7 @@ class Incoming:
             return self._fetch_one(source, what)
 
     def _fetch_one(self, source: str, what: str, *options: str) -> Oid:
-        argv = ["git", "-c", "fetch.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c", "gc.auto=0"]
-        argv += ["-c", "protocol.version=2", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *options]
-        argv += ["--no-auto-maintenance", "--no-recurse-submodules", "--", source, f"{what}:refs/incoming/one/it"]
-        self._fetch(argv, source, b"")
+        self._fetch([*options, "--", source, f"{what}:refs/incoming/one/it"], source, b"")
         return dict(listing(self.repo, "refs/incoming/one/"))["refs/incoming/one/it"]
 
     def accept(self, only: Sequence[Oid] = ()) -> None:

@@ -59,6 +59,7 @@ def test_at_all_and_what_is_kept_answer_as_one_by_one(repo: Repo) -> None:
     paths = [b"", b"d0/f", b"d1", b"d1.x", b"d1.x/f", b"d39/f/g", b"nothing", b"d1/nothing"]
     with Objects(repo) as objects, Objects(repo) as plain:
         assert objects.at_all(tree, paths) == [plain.at(tree, path) for path in paths]
+        assert objects.at(tree, b"/d7") is None and objects.at_all(tree, [b"/d7"]) == [None]
         objects.warm([(None, tree)])
         absent = "0" * 40
         names = [tree, absent, write_loose(repo, "blob", b"new"), tree]
