@@ -60,6 +60,7 @@ class Need(NamedTuple):
 
     kind: of the entry. item: what the entry says of it. folder: where it lies in the log's tree. namespace: of its signatures.
     ways: any one of these will do, all of its parties together. entry: keys that may sign the entry's commit beside the owners.
+    said: the statement, read; None for the founding charter, which nobody asks about.
     """
 
     kind: str
@@ -68,6 +69,7 @@ class Need(NamedTuple):
     namespace: str
     ways: tuple[tuple[Party, ...], ...]
     entry: frozenset[PublicKey] = frozenset()
+    said: Charter | Claim | Retraction | Revocation | None = None
 
     @property
     def allowed(self) -> frozenset[PublicKey]:
@@ -131,7 +133,7 @@ def _of_charter(before: Before, statement: bytes) -> Need:
     _distinct(new.owners)
     _none_revoked(before, new.owners)
     ways = ((owners(before), Party("the new owners", keys(new.owners), new.threshold)),)
-    return Need("charter", (str(new.seq),), f"charters/{new.seq}", sshsig.CHARTER, ways, keys(new.owners))
+    return Need("charter", (str(new.seq),), f"charters/{new.seq}", sshsig.CHARTER, ways, keys(new.owners), new)
 
 
 def _of_claim(before: Before, statement: bytes) -> Need:
@@ -143,7 +145,7 @@ def _of_claim(before: Before, statement: bytes) -> Need:
     _distinct(claim.keys)
     _none_revoked(before, claim.keys)
     folder = f"{name_folder(claim.name)}/claims/{claim.seq}"
-    made = Need("claim", (claim.name,), folder, sshsig.CLAIM, ((owners(before),),))
+    made = Need("claim", (claim.name,), folder, sshsig.CLAIM, ((owners(before),),), said=claim)
     if old is None:
         if claim.seq != 0:
             raise wrong(None, f"the first claim of '{claim.name}' is not there")
@@ -170,7 +172,7 @@ def _of_retraction(before: Before, statement: bytes) -> Need:
     holders = holding(before, claim)
     folder = f"{name_folder(said.name)}/retractions/{said.version}"
     ways = ((holders,), (owners(before),))
-    return Need("retract", (said.name, said.version), folder, sshsig.RETRACTION, ways, holders.keys)
+    return Need("retract", (said.name, said.version), folder, sshsig.RETRACTION, ways, holders.keys, said)
 
 
 def _of_revocation(before: Before, statement: bytes) -> Need:
@@ -184,7 +186,7 @@ def _of_revocation(before: Before, statement: bytes) -> Need:
     alone = Party("the key itself", frozenset((key,)), 1)
     folder = f"revocations/{key.digest.hex}"
     return Need(
-        "revoke", (key.fingerprint,), folder, sshsig.REVOCATION, ((owners(before),), (alone,)), frozenset((key,))
+        "revoke", (key.fingerprint,), folder, sshsig.REVOCATION, ((owners(before),), (alone,)), frozenset((key,)), said
     )
 
 

@@ -87,10 +87,10 @@ def _statements(before: Before, entry: Entry, added: Sequence[File]) -> Judged:
         _count(entry, needed, files, statement)
         may_enter = needed.entry if may_enter is None else may_enter & needed.entry
         items.append(needed.item)
-        if entry.kind == "charter":
-            charter = Charter.decode(statement)
-        elif entry.kind == "claim":
-            claims.append(Claim.decode(statement))
+        if isinstance(needed.said, Charter):
+            charter = needed.said
+        elif isinstance(needed.said, Claim):
+            claims.append(needed.said)
         elif entry.kind == "revoke":
             revoked.add(folder.rpartition("/")[2])
     if entry.kind in ("charter", "revoke") and len(items) != 1:
