@@ -19,6 +19,7 @@ import git_atom
 
 HERE = Path(__file__).resolve().parent
 USER = 43210  # an ordinary user needs no account
+KINDS = ("root", "user") if os.geteuid() == 0 else ("user",)  # of users, one of whom a test can be
 AS_USER = ["setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups"]
 AS_NOBODY = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
 

@@ -29,12 +29,10 @@ def state(run: Run, home: Path, *repos: Path) -> str:
 
 
 @pytest.fixture
-def atom(project: Path, key: Path, run: Run) -> Path:
-    write_atom(project / "zlib", "zlib", "1.3.1")
-    commit(run, project)
-    run("git", "atom", "init", cwd=project)
-    run("git", "atom", "publish", "zlib", cwd=project)
-    return project
+def atom(atom: Path, run: Run) -> Path:
+    """The project with its set, and zlib 1.3.1 published in it."""
+    run("git", "atom", "publish", "zlib", cwd=atom)
+    return atom
 
 
 def refused(done: subprocess.CompletedProcess[str], *codes: int) -> None:

@@ -18,13 +18,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def atom(project: Path, key: Path, run: Run) -> Path:
-    """A project with a set and zlib 1.3.1 published in it."""
-    write_atom(project / "zlib", "zlib", "1.3.1")
-    commit(run, project)
-    run("git", "atom", "init", cwd=project)
-    run("git", "atom", "publish", "zlib", cwd=project)
-    return project
+def atom(atom: Path, run: Run) -> Path:
+    """The project with its set, and zlib 1.3.1 published in it."""
+    run("git", "atom", "publish", "zlib", cwd=atom)
+    return atom
 
 
 @pytest.fixture
