@@ -28,9 +28,10 @@ from git_atom.core.digest import MODE_FILE, Oid, TreeEntry, atom_id, of_bytes, o
 from git_atom.core.statements import Charter, Release
 from git_atom.git import objects as stored
 from git_atom.git.digests import TreeDigests
-from git_atom.git.objects import Objects, encode_tree, oid_of
+from git_atom.git.objects import Objects, oid_of
 from git_atom.git.pack import PackWriter
 from git_atom.git.repo import Repo, open_at
+from git_atom.git.trees import encode_tree
 from git_atom.trust import log as logs
 from git_atom.trust.keys import HeldKey
 from git_atom.trust.primitives import PrivateKey

@@ -89,7 +89,7 @@ def _load(
             try:
                 if found is None or found[1] != "tree":
                     raise _missing(oid, "directory")
-                trees[oid] = _checked(git_trees.decode(found[2], found[0]))
+                trees[oid] = _checked(git_trees.decode_tree(found[2], found[0]))
             except AtomError as error:
                 problems[oid] = error
             entries += len(trees[oid])

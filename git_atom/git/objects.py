@@ -50,12 +50,6 @@ def oid_of(kind: str, data: bytes, fmt: str = "sha1") -> Oid:
     return Oid(made.hexdigest())
 
 
-def encode_tree(entries: Iterable[Entry]) -> bytes:
-    """A tree object's bytes from (mode, name, oid) in any order."""
-    ordered = sorted(entries, key=lambda e: sort_key(e[0], e[1]))
-    return b"".join(b"%o %s\0%s" % (mode, name, bytes.fromhex(oid)) for mode, name, oid in ordered)
-
-
 class Objects:
     """Reader of one repository's objects; a context manager. Not for use by several threads at once."""
 
@@ -241,7 +235,7 @@ class Objects:
         asked = [oid for oid in wanted if oid not in out]
         for oid, found in zip(asked, self.many(asked), strict=True):
             if found is not None and found[1] == "tree":
-                out[oid] = self._hold(oid, trees.decode(found[2], found[0]))
+                out[oid] = self._hold(oid, trees.decode_tree(found[2], found[0]))
         return out
 
     def _admit(self, window: Sequence[str], write: IO[bytes], read: IO[bytes]) -> None:
@@ -294,7 +288,7 @@ class Objects:
             found, kind, data = self.read(oid)
             if kind != "tree":
                 raise MalformedError("ATOM-2009", f"object '{oid}' is a {kind}, not a tree")
-            entries = self._hold(oid, trees.decode(data, found))
+            entries = self._hold(oid, trees.decode_tree(data, found))
         return entries
 
     def _measure(self, oid: str, seen: dict[str, int], depth: int = 0) -> int:
@@ -574,7 +568,7 @@ def tree_of(leaves: Iterable[Leaf], write: Callable[[bytes], Oid]) -> Oid:
 
 def _tree_of(node: Node, write: Callable[[bytes], Oid]) -> Oid:
     return write(
-        encode_tree(
+        trees.encode_tree(
             (MODE_TREE, name, _tree_of(child, write)) if isinstance(child, dict) else (child.mode, name, child.oid)
             for name, child in node.items()
         )
@@ -600,4 +594,4 @@ def graft(repo: Repo, objects: Objects, tree: Oid | None, files: Mapping[str, Oi
         old = entries.get(name.encode())
         below = graft(repo, objects, old[2] if old and old[0] == MODE_TREE else None, inside)
         entries[name.encode()] = (MODE_TREE, name.encode(), below)
-    return write_loose(repo, "tree", encode_tree(entries.values()))
+    return write_loose(repo, "tree", trees.encode_tree(entries.values()))

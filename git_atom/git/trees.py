@@ -1,10 +1,11 @@
-"""The bytes of git's tree objects (git-mktree(1)), read: entries that tree after tree repeats are taken apart once."""
+"""The bytes of git's tree objects (git-mktree(1)): written, and read, where entries that tree after tree repeats are taken apart once."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-from git_atom.core.digest import MODE_TREE, Oid
+from git_atom.core.digest import MODE_TREE, Oid, sort_key
 from git_atom.errors import MalformedError
 
 Entry = tuple[int, bytes, Oid]
@@ -13,7 +14,13 @@ _ROWS = {n: re.compile(rb"[0-7]{5,6} [^\0]+\0.{%d}" % n, re.DOTALL) for n in (20
 _MAX_NOTED = 200_000
 
 
-def decode(data: bytes, oid: str) -> list[Entry]:
+def encode_tree(entries: Iterable[Entry]) -> bytes:
+    """A tree object's bytes from (mode, name, oid) in any order."""
+    ordered = sorted(entries, key=lambda e: sort_key(e[0], e[1]))
+    return b"".join(b"%o %s\0%s" % (mode, name, bytes.fromhex(oid)) for mode, name, oid in ordered)
+
+
+def decode_tree(data: bytes, oid: str) -> list[Entry]:
     """The entries of a tree object in stored order; raises MalformedError ATOM-2009 when the bytes are not a tree in git's order."""
     rows = _ROWS[len(oid) // 2].findall(data)
     if sum(map(len, rows)) != len(data):

@@ -10,10 +10,11 @@ import pytest
 from git_atom.core.digest import MODE_FILE, MODE_TREE, Oid
 from git_atom.errors import CannotError, MalformedError
 from git_atom.git import refs, remote, trees
-from git_atom.git.objects import Objects, encode_tree, one_pack, write_loose
+from git_atom.git.objects import Objects, one_pack, write_loose
 from git_atom.git.refs import Change
 from git_atom.git.remote import Update
 from git_atom.git.repo import Repo, open_at
+from git_atom.git.trees import encode_tree
 
 
 @pytest.fixture
@@ -80,9 +81,9 @@ def test_at_all_and_what_is_kept_answer_as_one_by_one(repo: Repo) -> None:
 )
 def test_a_tree_that_is_none(bad: bytes) -> None:
     good = b"100644 a\0" + b"\0" * 20 + b"40000 a.b\0" + b"\n" * 20
-    assert [name for _, name, _ in trees.decode(good, "0" * 40)] == [b"a", b"a.b"]
+    assert [name for _, name, _ in trees.decode_tree(good, "0" * 40)] == [b"a", b"a.b"]
     with pytest.raises(MalformedError):
-        trees.decode(bad, "0" * 40)
+        trees.decode_tree(bad, "0" * 40)
 
 
 def test_many_refs_in_one_push_and_none_is_forced(repo: Repo, tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from git_atom.core.digest import MODE_FILE, Oid
 from git_atom.core.host import Host, Progress
 from git_atom.errors import UnavailableError
 from git_atom.git import pack
-from git_atom.git.objects import Objects, encode_tree
+from git_atom.git.objects import Objects
 from git_atom.git.pack import PackWriter
 from git_atom.git.repo import store
+from git_atom.git.trees import encode_tree
 
 
 @pytest.fixture

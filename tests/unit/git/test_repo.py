@@ -9,7 +9,7 @@ from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Dig
 from git_atom.core.host import Host, Progress
 from git_atom.core.tree import tree_digest
 from git_atom.errors import AtomError, CannotError, ConflictError, MalformedError
-from git_atom.git import config, objects, refs, repo
+from git_atom.git import config, objects, refs, repo, trees
 
 
 def env_of(path):
@@ -142,7 +142,7 @@ def test_loose_objects_are_gits_own(full):
     tree = objects.write_loose(
         found,
         "tree",
-        objects.encode_tree([(MODE_FILE, b"a.b", blob), (MODE_TREE, b"a", objects.write_loose(found, "tree", b"")),
+        trees.encode_tree([(MODE_FILE, b"a.b", blob), (MODE_TREE, b"a", objects.write_loose(found, "tree", b"")),
                              (MODE_EXEC, b"a-b", blob), (MODE_LINK, b"l", blob)]),
     )  # fmt: skip
     assert git(full, "fsck", "--strict", tree) is not None
@@ -172,7 +172,7 @@ def test_tree_bomb_is_refused_fast(full):
     oid = objects.write_loose(found, "blob", b"x")
     mode = MODE_FILE
     for _ in range(10):
-        oid = objects.write_loose(found, "tree", objects.encode_tree([(mode, b"f%d" % i, oid) for i in range(10)]))
+        oid = objects.write_loose(found, "tree", trees.encode_tree([(mode, b"f%d" % i, oid) for i in range(10)]))
         mode = MODE_TREE
     with objects.Objects(found) as odb, pytest.raises(MalformedError) as caught:
         odb.listing(oid)

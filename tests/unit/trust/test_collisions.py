@@ -12,7 +12,8 @@ from git_atom.app.atom.atoms import check_content
 from git_atom.core.digest import MODE_FILE
 from git_atom.errors import AtomError
 from git_atom.git import objects as reading
-from git_atom.git.objects import Objects, encode_tree, oid_of, write_loose
+from git_atom.git.objects import Objects, oid_of, write_loose
+from git_atom.git.trees import encode_tree
 from git_atom.trust import log as logs
 
 EVIL = b"evil\n"
