@@ -9,12 +9,13 @@ import pytest
 
 from git_atom.atom import objects as making
 from git_atom.atom.objects import Bench, Draft
-from git_atom.core.digest import Digest, Oid, of_bytes
+from git_atom.core.digest import MODE_FILE, Digest, Oid, TreeEntry, of_bytes, of_tree
 from git_atom.core.statements import Charter, Claim, Entry, Release, name_folder, read_tag
 from git_atom.errors import AtomError
 from git_atom.git.digests import TreeDigests
 from git_atom.git.objects import Objects, oid_of, write_loose
 from git_atom.git.repo import open_at
+from git_atom.git.trees import encode_tree
 from git_atom.trust import log as logs
 from git_atom.trust import objects as signed
 from git_atom.trust import sshsig
@@ -52,8 +53,6 @@ class Set:
 
     def release(self, name: str, version: str, previous: str | None = None, content: bytes = b"x") -> Release:
         blob = write_loose(self.repo, "blob", content)
-        from git_atom.core.digest import MODE_FILE, TreeEntry, of_tree
-        from git_atom.git.objects import encode_tree
 
         tree = write_loose(self.repo, "tree", encode_tree([(MODE_FILE, b"atom.toml", blob)]))
         digest = of_tree([TreeEntry(MODE_FILE, b"atom.toml", of_bytes(content))])
