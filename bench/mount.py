@@ -29,13 +29,12 @@ def overlay(ground: _ground.Ground, *, keep: bool) -> float:
     """Seconds until the view stands in a mount namespace, and the blobs have been looked at meanwhile, as `execute` does it."""
     start = time.perf_counter()
     layout = Layout(ground.blobs.layout(ground.view, ground.leaves))
-    name, tokens = kept.kept(ground.blobs.root, layout, PREFIX) if keep else ("", b"")
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         mounted = False
         try:
-            mounted = stage(ground, layout, name, tokens)
+            mounted = stage(ground, layout, keep)
         finally:
             os.write(writer, b"y" if mounted else b"n")
             os._exit(0)
@@ -45,26 +44,28 @@ def overlay(ground: _ground.Ground, *, keep: bool) -> float:
     os.waitpid(pid, 0)
     os.close(reader)
     os.close(writer)
-    if not good or (keep and not name):
+    if not good:
         raise SystemExit("the view could not be mounted")
     return seconds
 
 
-def stage(ground: _ground.Ground, layout: Layout, name: str, tokens: bytes) -> bool:
+def stage(ground: _ground.Ground, layout: Layout, keep: bool) -> bool:
     """The supervisor's half: namespaces, stubs, overlay, and one look at a file through it."""
+    room = kept.place()
     mount.enter(USER)
     cache = os.open(ground.blobs.root, os.O_RDONLY)
     mount_tmpfs("/tmp", "mode=0755")
     os.mkdir("/tmp/root")
-    if name:
-        if mount.tokens(layout, f"{ground.blobs.root}/{name}") != tokens:
+    if keep:
+        stubs = kept.take(room, ground.blobs.root, layout, PREFIX)
+        if not stubs:
             return False
-        mount.mount_stubs(name, "/tmp/root", cache, PREFIX)
     else:
-        os.mkdir("/tmp/meta")
-        mount.write_stubs(layout, "/tmp/meta", PREFIX, min(4, len(os.sched_getaffinity(0))))
-        mount.settle_dirs(layout.dirs, "/tmp/meta")
-        mount.mount_stubs("/tmp/meta", "/tmp/root", cache, PREFIX)
+        stubs = "/tmp/meta"
+        os.mkdir(stubs)
+        mount.write_stubs(layout, stubs, PREFIX, min(4, len(os.sched_getaffinity(0))))
+        mount.settle_dirs(layout.dirs, stubs)
+    mount.mount_stubs(stubs, "/tmp/root", cache, PREFIX)
     return len(os.listdir("/tmp/root")) > 3
 
 
@@ -103,8 +104,7 @@ def main() -> int:
     tree = f"{ground.blobs.root}/bench-tree"
     shutil.rmtree(tree, ignore_errors=True)
     shutil.copytree(farm(layout, ground.blobs, ground.leaves, None), tree, symlinks=True)
-    for _ in range(3):
-        kept.kept(ground.blobs.root, layout, PREFIX)
+    kept.take(kept.place(), ground.blobs.root, layout, PREFIX)  # a view is kept from the second time on
     acts = {
         "data-only overlay, stubs kept": (lambda: overlay(ground, keep=True), 0.35),
         "data-only overlay, stubs fresh": (lambda: overlay(ground, keep=False), None),

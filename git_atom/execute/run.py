@@ -119,8 +119,6 @@ def execute(
             text = _never_began(done, request, share)
             why.append(f"{mechanism}: {text}")
             continue
-        if done["stale"]:
-            kept.forget(blobs.root, order["kept"][0])
         return _judge(request, staged, mechanism, work, done)
     raise machine.no_view(why)
 
@@ -144,12 +142,6 @@ class _Staged:
         for (_, data), (_, leaves) in zip(self.trees, self.inputs, strict=True):
             self.blobs.ensure_layout(Layout(data), leaves, self.read)
 
-    def _kept(self) -> tuple[str, bytes]:
-        """Stubs kept on disk, for trials: an action sees the order of a tmpfs, which is the same on every machine."""
-        if requests.stratum(self.request) == "action" or self.request.policy.network.state == OPEN:
-            return "", b""
-        return kept.kept(self.blobs.root, self.layout, machine.attributes())
-
     def order(self, mechanism: str, work: str) -> dict[str, Any]:
         """What the supervisor is told, as a value marshal can hold."""
         request = self.request
@@ -162,7 +154,8 @@ class _Staged:
             "mode": mode if mode == "disk" else "root" if os.geteuid() == 0 else "user",
             "farm": farm(self.layout, self.blobs, self.world, self.read) if kind == "farm" else "",
             "prefix": machine.attributes(),
-            "kept": self._kept() if kind == "overlay" else ("", b""),
+            # none for a run that shares the network: its view has files of this machine
+            "kept": kept.place() if kind == "overlay" and request.policy.network.state != OPEN else "",
             "work": work,
             "cache": self.blobs.root,
             "layout": self.layout,

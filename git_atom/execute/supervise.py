@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 from git_atom.errors import UnavailableError
 from git_atom.execute import collect, observe, sandbox
-from git_atom.view import kernel, mount
+from git_atom.view import kept, kernel, mount
 from git_atom.view.layout import Layout
 
 _CHUNK = 1 << 16
@@ -37,7 +37,6 @@ class Stage:
         self.root = self.build = self.out = ""
         self.binds: list[tuple[str, str, bool]] = []
         self.watches: list[tuple[str, observe.Watch]] = []
-        self.stale = False  # whether kept stubs turned out to have been changed
         self.shared = False  # whether other executions open files of the very same directories
         self.hidden = False  # whether host paths are out of sight of /proc/self/mountinfo
 
@@ -112,15 +111,14 @@ class Stage:
         if self.order["farm"]:
             return
         layout, prefix = self.layout, self.order["prefix"]
-        if self._kept(layout, prefix):
-            return
         stubs = f"{self.base}/meta"
         os.mkdir(stubs, 0o755)
         try:
-            mount.write_stubs(layout, stubs, prefix, self.order["workers"])
-            for path, data in self.order["extra"]:
-                _plant(f"{stubs}/{path}", data)
-            mount.settle_dirs(layout.dirs, stubs)
+            if not self._kept(layout, stubs):
+                mount.write_stubs(layout, stubs, prefix, self.order["workers"])
+                for path, data in self.order["extra"]:
+                    _plant(f"{stubs}/{path}", data)
+                mount.settle_dirs(layout.dirs, stubs)
             mount.mount_stubs(stubs, self.root, self.cache, prefix)
         except OSError as error:
             if error.errno not in _NEVER:
@@ -128,20 +126,15 @@ class Stage:
             raise _lacks("a data-only overlay", error) from error
         self.hidden = True
 
-    def _kept(self, layout: Layout, prefix: str) -> bool:
-        """Mount the stubs kept from an earlier run, if there are any and they are what they were."""
-        name, tokens = self.order["kept"]
-        if not name:
-            return False
-        try:
-            here = f"/proc/self/fd/{self.cache}/{name}"
-            self.stale = mount.tokens(layout, here) != tokens
-            if not self.stale:
-                mount.mount_stubs(name, self.root, self.cache, prefix)
-                self.hidden = True
-        except OSError:
-            self.stale = True
-        return not self.stale
+    def _kept(self, layout: Layout, stubs: str) -> bool:
+        """Put the stubs kept from an earlier run at `stubs`, if there are any."""
+        room, cache = self.order["kept"], f"/proc/self/fd/{self.cache}"
+        found = kept.take(room, cache, layout, self.order["prefix"]) if room else ""
+        if found:
+            tree = os.open(found, os.O_PATH | os.O_CLOEXEC)
+            self._bind(tree, stubs)
+            os.close(tree)
+        return bool(found)
 
     def inputs(self) -> None:
         """Write the inputs out below /build."""
@@ -381,7 +374,7 @@ def _result(stage: Stage, run: Run, incomplete: str, seconds: float) -> dict[str
     return {
         "status": run.status, "ended": run.ended, "began": run.began, "tail": run.tail, "reads": sorted(set(reads)) if stage.watches else None,
         "incomplete": incomplete, "findings": findings, "collected": collected, "seconds": seconds,
-        "cpu": usage.ru_utime + usage.ru_stime, "own_cpu": own.ru_utime + own.ru_stime, "hidden": stage.hidden, "stale": stage.stale, "shared": stage.shared,
+        "cpu": usage.ru_utime + usage.ru_stime, "own_cpu": own.ru_utime + own.ru_stime, "hidden": stage.hidden, "shared": stage.shared,
     }  # fmt: skip
 
 

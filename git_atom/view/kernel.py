@@ -15,6 +15,7 @@ libc: Any = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNS, CLONE_NEWUSER = 0x00020000, 0x10000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 0x1000, 0x4000, 0x40000
 MNT_DETACH = 2
+_TMPFS = 0x01021994  # statfs(2)
 
 _MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT = 429, 430, 431, 432
 _SET_FLAG, _SET_STRING, _CREATE = 0, 1, 6
@@ -62,6 +63,13 @@ def private_mounts() -> None:
 def mount_tmpfs(target: str, options: str, flags: int = MS_NOSUID | MS_NODEV) -> None:
     """Mount an empty tmpfs; options as in tmpfs(5), at most one page of them."""
     check(libc.mount(b"tmpfs", os.fsencode(target), b"tmpfs", flags, options.encode()), f"mount tmpfs on {target}")
+
+
+def is_tmpfs(path: str) -> bool:
+    """Whether a path lies on a tmpfs (statfs(2)); its f_type is the structure's first word on every architecture."""
+    found = (ctypes.c_long * 32)()
+    check(libc.statfs(os.fsencode(path), found), f"statfs {path}")
+    return bool(found[0] == _TMPFS)
 
 
 def unmount(target: str) -> None:

@@ -89,12 +89,12 @@ def _write_range(layout: Layout, base: bytes, prefix: str, start: int, end: int)
 
 
 def tokens(layout: Layout, where: str) -> bytes:
-    """Inode and ctime of every path of a layout that stands below `where`; whatever is changed, added or taken away shows in them."""
+    """Inode and ctime of `where` and of every path of a layout below it; whatever is changed, added or taken away shows in them."""
     base = os.open(where, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         look, numbers = os.stat, array("Q")
         add = numbers.append
-        for path in (*layout.files, *layout.links, *layout.dirs):
+        for path in (*layout.files, *layout.links, *layout.dirs, b"."):
             found = look(path, dir_fd=base, follow_symlinks=False)
             add(found.st_ino)
             add(found.st_ctime_ns)

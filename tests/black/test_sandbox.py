@@ -113,6 +113,29 @@ def test_the_view_looks_the_same_by_every_mechanism(who: Who) -> None:
     assert "/usr/bin/cat 555 1000 1000" in said["overlay"] and "/usr/include/a.h 444 1000 1000" in said["overlay"]
 
 
+def test_metadata_kept_in_memory_changes_nothing(who: Who) -> None:
+    script = "ls -AUR /usr; stat -c '%n %a %s %Y' /usr/bin/* /usr; cat /proc/self/mountinfo /usr/include/a.h"
+    room = Path(f"/dev/shm/git-atom-{os.stat(who.home).st_uid}")
+    runs = []
+    for turn in range(5):
+        seen = who.run(script, mechanisms=["overlay"])
+        told = [
+            line.split(" ", 3)[3] if " - " in line else line
+            for line in seen["log"].splitlines()
+            if " - " not in line or " / / " in line
+        ]
+        runs.append([told, seen["reads"], seen["status"], seen["incomplete"]])
+        stubs = [*room.glob("[0-9a-f]*/tree/usr/include/a.h")]
+        assert turn < 1 or stubs and not any(stub.is_symlink() for stub in stubs), (
+            "made when the view came again, made anew when changed"
+        )
+        if turn == 2:
+            for stub in stubs:
+                stub.unlink()
+                stub.symlink_to("/etc/passwd")
+    assert all(run == runs[0] for run in runs[1:]) and runs[0][2] == 0
+
+
 def test_x01_nothing_of_the_host_is_readable(who: Who) -> None:
     secret = who.home / "secret"
     secret.write_text("canary-of-the-host")

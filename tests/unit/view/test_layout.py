@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -95,26 +97,94 @@ def test_a_changed_tree_is_made_anew(blobs: Blobs, world: World, layout: Layout,
     assert tree(farms.farm(layout, blobs, world.leaves, world.read)) == good
 
 
-def test_kept_stubs(blobs: Blobs, layout: Layout) -> None:
-    assert kept.kept(blobs.root, layout, "user") == ("", b""), "not the first time"
-    name, tokens = kept.kept(blobs.root, layout, "user")
-    if not name:
-        pytest.skip("no user attributes on this disk")
-    path = f"{blobs.root}/{name}"
+@pytest.fixture
+def room() -> Iterator[str]:
+    """A place for kept stubs that no other test uses; the fixture's end closes what a supervisor would by ending."""
+    path = f"{kept.place()}-{os.getpid()}"
+    before = {int(fd) for fd in os.listdir("/proc/self/fd")}
+    yield path
+    for fd in {int(fd) for fd in os.listdir("/proc/self/fd")} - before:
+        if os.path.realpath(f"/proc/self/fd/{fd}").startswith(path):
+            os.close(fd)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def take(room: str, blobs: Blobs, layout: Layout) -> str:
+    umask = os.umask(0o022)
+    try:
+        return kept.take(room, blobs.root, layout, "user")
+    finally:
+        os.umask(umask)
+
+
+def test_kept_stubs(blobs: Blobs, layout: Layout, room: str) -> None:
+    assert take(room, blobs, layout) == "" and not os.path.exists(room), "not the first time"
+    path = take(room, blobs, layout)
+    if not path:
+        pytest.skip("no user attributes on this kernel's tmpfs")
     stub = f"{path}/usr/bin/run"
     assert (
         os.getxattr(stub, "user.overlay.redirect").decode()
         == "/" + blobs.path(of_bytes(b"#!/bin/sh\n")).split("/blobs/")[1]
     )
     assert os.stat(stub).st_size == 10 and os.stat(stub).st_mode & 0o777 == 0o555
-    assert mount.tokens(layout, path) == tokens and kept.kept(blobs.root, layout, "user") == (name, tokens)
-    os.utime(stub)
-    assert mount.tokens(layout, path) != tokens
-    kept.forget(blobs.root, name)
-    assert kept.kept(blobs.root, layout, "user")[1] not in (b"", tokens)
-    Path(f"{blobs.root}/{name}.tokens").write_bytes(b"damaged")
-    anew = kept.kept(blobs.root, layout, "user")[1]
-    assert mount.tokens(layout, path) == anew
+    again = take(room, blobs, layout)
+    assert (
+        os.path.realpath(again) == os.path.realpath(path)
+        and os.stat(f"{again}/usr/bin/run").st_ino == os.stat(stub).st_ino
+    )
+
+
+@pytest.mark.parametrize(
+    "change", ["touch tree/usr/bin/run", "touch tree/new", "rm tree/usr/bin/run", "truncate -s 5 tokens", "rm tokens"]
+)
+def test_kept_stubs_that_were_changed_are_made_anew(blobs: Blobs, layout: Layout, room: str, change: str) -> None:
+    take(room, blobs, layout)
+    path = take(room, blobs, layout)
+    if not path:
+        pytest.skip("no user attributes on this kernel's tmpfs")
+    before = os.stat(path).st_ino
+    assert os.system(f"cd {os.path.realpath(path)}/.. && {change}") == 0
+    after = take(room, blobs, layout)
+    assert os.stat(after).st_ino != before and os.stat(f"{after}/usr/bin/run").st_size == 10
+    assert os.path.isdir(path), "who mounted it keeps it"
+    assert os.stat(take(room, blobs, layout)).st_ino == os.stat(after).st_ino
+
+
+def test_stubs_used_longest_ago_go_first_and_none_in_use(blobs: Blobs, room: str) -> None:
+    layouts = [Layout(compile_layout([], lambda leaf: b"", mount_points=False))]
+    for number in range(kept.MANY + 2):
+        layouts.append(Layout(compile_layout([empty_dir(b"d%d" % number)], lambda leaf: b"", mount_points=False)))
+    paths = []
+    for layout in layouts:
+        take(room, blobs, layout)
+        paths.append(take(room, blobs, layout))
+        if len(paths) > 1:
+            os.close(int(paths[-1].split("/")[4]))
+    assert len([name for name in os.listdir(room) if not name.startswith(".")]) == kept.MANY
+    assert os.path.isdir(paths[0]) and not os.path.isdir(f"{room}/{layouts[0].digest}-user")
+    assert os.path.isdir(f"{room}/{layouts[-1].digest}-user")
+    os.close(int(paths[0].split("/")[4]))
+    take(room, blobs, layouts[0])
+    assert not [name for name in os.listdir(room) if name.startswith(".")], "what was in use has gone"
+
+
+@pytest.mark.parametrize("spoilt", ["open to all", "link", "file"])
+def test_a_place_of_somebody_else_is_not_used(
+    blobs: Blobs, layout: Layout, room: str, spoilt: str, tmp_path: Path
+) -> None:
+    match spoilt:
+        case "open to all":
+            os.mkdir(room)
+            os.chmod(room, 0o777)
+        case "link":
+            os.symlink(tmp_path, room)
+        case _:
+            Path(room).write_text("")
+    for _ in range(3):
+        assert take(room, blobs, layout) == ""
+    if os.path.islink(room) or os.path.isfile(room):
+        os.unlink(room)
 
 
 def test_writable_copies(blobs: Blobs, world: World, tmp_path: Path) -> None:
