@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import filterfalse
 
 from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Digest, Oid, of_bytes, row
 from git_atom.errors import MalformedError
@@ -49,9 +50,8 @@ class TreeDigests:
         for _ in range(MAX_DEPTH + 1):
             self._objects.load(level)
             found.append(level)
-            fresh = dict.fromkeys(
-                [entry for oid in level for entry in self._objects.tree(oid) if entry not in self._rows]
-            )
+            known = self._rows.__contains__
+            fresh = dict.fromkeys(entry for oid in level for entry in filterfalse(known, self._objects.tree(oid)))
             self._take([entry for entry in fresh if entry[0] != MODE_TREE])
             below = dict.fromkeys(oid for mode, _, oid in fresh if mode == MODE_TREE)
             level = [oid for oid in below if self._found(oid) is None]
@@ -87,9 +87,9 @@ class TreeDigests:
     def _digest(self, tree: str) -> None:
         """Digest a tree after its files and the trees below it."""
         entries, rows = self._objects.tree(tree), self._rows
-        for entry in [entry for entry in entries if entry not in rows]:
+        for entry in [*filterfalse(rows.__contains__, entries)]:
             rows[entry] = row(MODE_TREE, entry[1], self._known[entry[2]])
-        self._known[tree] = of_bytes(b"".join([rows[entry] for entry in entries]))
+        self._known[tree] = of_bytes(b"".join(map(rows.__getitem__, entries)))
         self._fresh.add(tree)
 
     def remember(self, tree: str) -> None:

@@ -98,6 +98,7 @@ class Objects:
             try:
                 self._process = subprocess.Popen(
                     self.ARGV,
+                    bufsize=1 << 16,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,

@@ -12,15 +12,17 @@ from git_atom.core.digest import MODE_TREE, Digest, Oid, of_bytes
 from git_atom.core.name import skeleton
 from git_atom.core.statements import Charter, Claim, Entry, Release, Retraction, Revocation, name_folder, read_tag
 from git_atom.errors import AtomError, RefusedError
+from git_atom.git import beside
 from git_atom.git.digests import TreeDigests
 from git_atom.git.objects import Objects
 from git_atom.trust.authority import Before, keys, wrong
 from git_atom.trust.delta import File, Judged, check_release, judge, read_release
-from git_atom.trust.objects import signer_of, split_commit, split_tag, verify_commit
+from git_atom.trust.objects import aside, signer_of, split_commit, split_tag, verify_commit
 from git_atom.trust.publickey import PublicKey
 from git_atom.trust.verified import Verified, vouch
 
 _LOT = 128  # entries that are read together
+_LONG = 64  # entries from which on a process of its own checks signatures
 
 
 class Log(NamedTuple):
@@ -59,11 +61,23 @@ def verify(
     chain, met = _chain(objects, head, floor)
     if floor is not None and not met:
         raise _moved_back(objects, head, floor.value)
-    log = floor.value if floor is not None and met else None
-    if anchor is not None and log is not None and log.anchor != anchor:
-        raise _other_set(log.anchor, anchor)
-    state = _State(objects, log)
-    for commit in _commits(objects, chain[::-1], log.tree if log else None):
+    known = floor.value if floor is not None and met else None
+    if anchor is not None and known is not None and known.anchor != anchor:
+        raise _other_set(known.anchor, anchor)
+
+    def walk() -> Log:
+        return _walk(objects, digests, chain[::-1], known, anchor)
+
+    log = aside(walk) if len(chain) > _LONG and beside.processors() > 1 else None
+    return vouch(log or walk())
+
+
+def _walk(
+    objects: Objects, digests: TreeDigests, chain: Sequence[Oid], known: Log | None, anchor: Digest | None
+) -> Log:
+    """The log that commits make of the one known before them, oldest first, each judged by those before it."""
+    log, state = known, _State(objects, known)
+    for commit in _commits(objects, chain, known.tree if known else None):
         if commit.parent != (log.head if log else None):
             raise wrong(None, f"commit '{commit.oid}' does not follow the one before it")
         log = _step(objects, digests, state, log, commit)
@@ -71,7 +85,7 @@ def verify(
             raise _other_set(log.anchor, anchor)
     if log is None:
         raise wrong(None, "the log is empty")
-    return vouch(log)
+    return log
 
 
 def _commits(objects: Objects, chain: Sequence[Oid], tree: Oid | None) -> Iterator[_Commit]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable
+from typing import NamedTuple, TypeVar
 
 from git_atom.core.digest import of_bytes
-from git_atom.errors import RefusedError
+from git_atom.errors import AtomError, RefusedError
 from git_atom.trust import signature, sshsig
 from git_atom.trust.keys import Signer
 from git_atom.trust.publickey import PublicKey
@@ -17,6 +17,7 @@ from git_atom.trust.verified import Verified, vouch
 # about one signature, and whether it fits does not change. Whether its maker may sign is asked each time.
 _GOOD: dict[bytes, PublicKey] = {}
 _MANY = 500_000
+T = TypeVar("T")
 _HEADER = {"sha1": b"gpgsig", "sha256": b"gpgsig-sha256"}
 
 
@@ -69,6 +70,26 @@ def split_commit(raw: bytes) -> tuple[bytes, bytes]:
 def signer_of(raw: bytes, known: Iterable[PublicKey]) -> Maker:
     """Who is said to have signed a tag or a commit; `known` as in `signature.maker`. Raises RefusedError ATOM-3001."""
     return signature.maker((split_commit if raw.startswith(b"tree ") else split_tag)(raw)[1], known)
+
+
+def aside(walk: Callable[[], T]) -> T | None:
+    """What `walk` comes to, its Ed25519 signatures checked by another process meanwhile; None when one does not fit, or that cannot be had.
+
+    Then nothing of what it verified counts, and it is to be done again without. Raises what `walk` raises when all its signatures fit.
+    """
+    from git_atom.trust import primitives
+
+    with primitives.aside() as checker:
+        try:
+            made = walk()
+            return made if checker.all_fit() else None
+        except AtomError:
+            if checker.all_fit():
+                raise
+            return None
+        finally:
+            if not checker.fit:
+                _GOOD.clear()
 
 
 def verify_tag(raw: bytes, keys: Collection[PublicKey]) -> Verified[Signed]:

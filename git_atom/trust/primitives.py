@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,9 +17,26 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+    from git_atom.trust.aside import Aside
+
 _HASHES = {"ecdsa-sha2-nistp256": "SHA256", "ecdsa-sha2-nistp384": "SHA384", "ecdsa-sha2-nistp521": "SHA512"}
 _RSA = {b"rsa-sha2-256": "SHA256", b"rsa-sha2-512": "SHA512"}
 USER_PRESENT = 1
+_aside: Aside | None = None  # who checks the signatures that are asked about now
+
+
+@contextmanager
+def aside() -> Iterator[Aside]:
+    """Have Ed25519 signatures checked by another process meanwhile; what `verify` says of one counts only once `all_fit` was asked."""
+    global _aside
+    from git_atom.trust.aside import Aside
+
+    with Aside() as checker:
+        _aside = checker
+        try:
+            yield checker
+        finally:
+            _aside = None
 
 
 def verify(key: PublicKey, signature: bytes, message: bytes) -> bool:
@@ -30,6 +48,8 @@ def verify(key: PublicKey, signature: bytes, message: bytes) -> bool:
         raise malformed("the signature", "an OpenPGP key does not make SSH signatures")
     if key.kind == "ssh-ed25519" and signature.startswith(ED25519) and len(signature) == len(ED25519) + 64:
         kind, raw = b"ssh-ed25519", signature[-64:]
+        if _aside is not None:
+            return _aside.ask(_fields(key)[0], raw, message)
     else:
         reader = Reader(signature, "the signature")
         kind, raw = reader.string(), reader.string()

@@ -39,7 +39,7 @@ class PublicKey(NamedTuple):
         """As ssh-keygen -l prints it, `SHA256:` and unpadded base64; of an OpenPGP key as gpg does, 40 hexadecimal digits."""
         if self.kind == OPENPGP:
             return openpgpkey.fingerprint(self.body)
-        return "SHA256:" + base64.b64encode(hashlib.sha256(self.blob).digest()).decode().rstrip("=")
+        return _fingerprint(self.blob)
 
     @property
     def body(self) -> bytes:
@@ -53,6 +53,11 @@ class PublicKey(NamedTuple):
 
 
 @lru_cache(1024)  # few keys sign many things
+def _fingerprint(blob: bytes) -> str:
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+
+
+@lru_cache(1024)
 def of_blob(blob: bytes) -> PublicKey:
     """Take wire bytes as a key; raises RefusedError ATOM-3001 (malformed) or ATOM-3006 (a type or size that is not accepted)."""
     reader = Reader(blob, "the public key")

@@ -44,8 +44,13 @@ class Parts(NamedTuple):
 
 def to_sign(namespace: str, hash_name: str, message: bytes) -> bytes:
     """The bytes a key signs for a message."""
-    digest = hashlib.new(hash_name, message).digest()
-    return _MAGIC + string(namespace.encode()) + string(b"") + string(hash_name.encode()) + string(digest)
+    digest = (hashlib.sha512 if hash_name == "sha512" else hashlib.sha256)(message).digest()
+    return _head(namespace, hash_name) + string(digest)
+
+
+@lru_cache(64)
+def _head(namespace: str, hash_name: str) -> bytes:
+    return _MAGIC + string(namespace.encode()) + string(b"") + string(hash_name.encode())
 
 
 def armor(parts: Parts) -> bytes:

@@ -20,7 +20,7 @@ from git_atom.core.statements import Entry, Release, name_folder, read_tag
 from git_atom.core.uri import Uri
 from git_atom.core.version import ANY, Version
 from git_atom.errors import AtomError, CannotError, MalformedError, ManyErrors, NegativeError, RefusedError
-from git_atom.git import refs, remote
+from git_atom.git import beside, refs, remote
 from git_atom.git import repo as repos
 from git_atom.git.digests import TreeDigests
 from git_atom.git.objects import Objects, oid_of
@@ -230,17 +230,56 @@ def _verify_set(
         (name, str(version)) for name in logs.names(objects, tree) for version in versions_here(objects, here, name)
     }
     ordered = sorted(wanted, key=lambda pair: (pair[0], Version.parse(pair[1])))
-    for at in range(0, len(ordered), _LOT):
-        lot = ordered[at : at + _LOT]
-        _ahead(objects, log.value, lot)
-        ever = {name: logs.holders(objects, tree, name) for name in {name for name, _ in lot}}
-        for which in lot:
-            try:
-                done.append(_verify_one(host, objects, here, log, which, ever[which[0]], now, source))
-            except AtomError as error:
-                error.where = error.where or " ".join(which)
-                problems.append(error)
-        objects.cool()
+    work = Checking(host, here, log, now, source)
+    half = len(ordered) // 2
+    if source or half < _LOT or beside.processors() < 2:
+        return work.all(objects, ordered, done, problems)
+    with beside.Beside(lambda: work.good(ordered[half:])) as other:
+        work.all(objects, ordered[:half], done, problems)
+        good = other.result()
+    if good is None:  # there are problems, to be told in order
+        work.all(objects, ordered[half:], done, problems)
+    else:
+        done += good
+
+
+class Checking(NamedTuple):
+    """What every version of a set is checked by: its verified log, the refs that are here, whether origins are looked at as well."""
+
+    host: Host
+    here: Here
+    log: Verified[Log]
+    present: dict[str, Oid]
+    source: bool
+
+    def all(
+        self, objects: Objects, wanted: Sequence[tuple[str, str]], done: list[Checked], problems: list[AtomError]
+    ) -> None:
+        """Check versions, a lot at a time; what is good and what is not is added to the lists."""
+        tree = self.log.value.tree
+        for at in range(0, len(wanted), _LOT):
+            lot = wanted[at : at + _LOT]
+            _ahead(objects, self.log.value, lot)
+            ever = {name: logs.holders(objects, tree, name) for name in {name for name, _ in lot}}
+            for which in lot:
+                try:
+                    done.append(
+                        _verify_one(
+                            self.host, objects, self.here, self.log, which, ever[which[0]], self.present, self.source
+                        )
+                    )
+                except AtomError as error:
+                    error.where = error.where or " ".join(which)
+                    problems.append(error)
+            objects.cool()
+
+    def good(self, wanted: Sequence[tuple[str, str]]) -> list[Checked] | None:
+        """The same in a process with a reader of its own; None when there are problems."""
+        done: list[Checked] = []
+        problems: list[AtomError] = []
+        with Objects(self.here.repo) as objects:
+            self.all(objects, wanted, done, problems)
+        return None if problems else done
 
 
 def _ahead(objects: Objects, log: Log, lot: Sequence[tuple[str, str]]) -> None:

@@ -12,6 +12,7 @@ from git_atom.atom.objects import Bench, Draft
 from git_atom.core.digest import MODE_FILE, Digest, Oid, TreeEntry, of_bytes, of_tree
 from git_atom.core.statements import Charter, Claim, Entry, Release, name_folder, read_tag
 from git_atom.errors import AtomError
+from git_atom.git import beside
 from git_atom.git.digests import TreeDigests
 from git_atom.git.objects import Objects, oid_of, write_loose
 from git_atom.git.repo import open_at
@@ -82,6 +83,14 @@ class Set:
 
     def verify(self, floor=None):
         return logs.verify(self.objects, self.digests, self.draft.head, anchor=self.draft.anchor, floor=floor)
+
+
+@pytest.fixture(params=["alone", "aside"], autouse=True)
+def checker(request, monkeypatch):
+    """Who checks signatures: this process, one after the other, or another one meanwhile, as of a long log."""
+    monkeypatch.setattr(logs, "_LONG", 0 if request.param == "aside" else 1 << 30)
+    monkeypatch.setattr(beside, "processors", lambda: 2)
+    return request.param
 
 
 @pytest.fixture
