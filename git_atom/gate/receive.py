@@ -88,7 +88,7 @@ class _Push:
         if self._head is None:
             return before, before
         warm(view.objects, before.value if before else None, self._head)
-        after = logs.verify(view.objects, view.digests, self._head, floor=before)
+        after = logs.verify(view.objects, view.digests, self._head, floor=before, brings=len(self._atoms))
         if self._owner and after.value.anchor.hex != self._owner:
             raise RefusedError("ATOM-8516", "the log shown is that of another set", note=f"shown {after.value.anchor}")
         if before is not None:

@@ -22,7 +22,7 @@ from git_atom.trust.publickey import PublicKey
 from git_atom.trust.verified import Verified, vouch
 
 _LOT = 128  # entries that are read together
-_LONG = 64  # entries from which on a process of its own checks signatures
+_LONG = 64  # entries or versions from which on a process of its own checks signatures
 
 
 class Log(NamedTuple):
@@ -52,10 +52,11 @@ def verify(
     *,
     anchor: Digest | None = None,
     floor: Verified[Log] | None = None,
+    brings: int = 0,
 ) -> Verified[Log]:
     """Verify the log that ends at `head`, from its founding or, with `floor`, from a head verified before.
 
-    `anchor`: the set it must be the log of. Raises RefusedError ATOM-3010 (a rule is broken), 3011 (older than the floor), 3012 (not a
+    `anchor`: the set it must be the log of. brings: how many versions its entries are expected to bring. Raises RefusedError ATOM-3010 (a rule is broken), 3011 (older than the floor), 3012 (not a
     continuation of the floor), 3013 (another set), 3014 (unknown kind) and those of signatures; MalformedError for damaged bytes.
     """
     chain, met = _chain(objects, head, floor)
@@ -68,7 +69,7 @@ def verify(
     def walk() -> Log:
         return _walk(objects, digests, chain[::-1], known, anchor)
 
-    log = aside(walk) if len(chain) > _LONG and beside.processors() > 1 else None
+    log = aside(walk) if max(len(chain), brings) > _LONG and beside.processors() > 1 else None
     return vouch(log or walk())
 
 
