@@ -366,7 +366,7 @@ def _written_releases(
     subs = [_sub(repo, own.objects, sub.object) for one in fresh for sub in (one.lock or Lock()).subs]
     tags = {(r.name, r.version): making.release_tag(r, bench) for r in releases}
     head = extend(bench, own, tags)
-    verified = logs.verify(own.objects, own.digests, head, floor=own.log)
+    verified = logs.verify(own.objects, own.digests, head, floor=own.log, brings=2 * len(fresh))
     named = {refnames.atom_ref(*pair): tag for pair, tag in tags.items()}
     there = refs.several(repo, list(named))
     changes = [Change(ref, write_loose(repo, "tag", tag), there.get(ref)) for ref, tag in named.items()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import threading
 import time
@@ -23,8 +25,6 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def bare(home: Path, run: Run) -> Repo:
-    import os
-
     run("git", "init", "-q", "--bare", "store.git")
     return repos.open_at(str(home / "store.git"), os.environ)
 
@@ -98,3 +98,36 @@ def test_those_who_move_refs_of_the_store_take_turns(bare: Repo) -> None:
         thread.join()
     assert len(refs.listing(store, "refs/x/")) == 8
     assert time.monotonic() - begun < 20
+
+
+@pytest.mark.parametrize("many", [3, 300])
+def test_refs_are_on_the_disk(bare: Repo, many: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: set[str] = set()
+    real = os.fsync
+
+    def fsync(fd: int) -> None:
+        seen.add(os.path.relpath(os.readlink(f"/proc/self/fd/{fd}"), bare.git_dir))
+        real(fd)
+
+    made = blob(bare)
+    monkeypatch.setattr(os, "fsync", fsync)
+    names = [f"refs/atoms/x{number}/1.0.0" for number in range(many)]
+    monkeypatch.setenv("GIT_TRACE2_PERF", f"{bare.git_dir}/trace")
+    refs.update(bare._replace(env={**bare.env, **os.environ}), [Change(name, made, None) for name in names], "it")
+    by_git = Path(bare.git_dir, "trace").read_text()
+    assert (seen >= set(names)) or f"fsync/hardware-flush:{many}" in by_git
+    assert refs.several(bare, names) == dict.fromkeys(names, made)
+
+
+def test_refs_that_do_not_get_to_the_disk_are_told(bare: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, real = blob(bare), os.fsync
+
+    def fsync(fd: int) -> None:
+        if "/refs/" in os.readlink(f"/proc/self/fd/{fd}"):
+            raise OSError(errno.EIO, "Input/output error")
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(CannotError) as caught:
+        refs.update(bare, [Change(f"refs/atoms/x{number}/1.0.0", made, None) for number in range(100)], "it")
+    assert caught.value.code == "ATOM-2002" and caught.value.note == "Input/output error"
