@@ -103,6 +103,8 @@ def make(path: Path) -> None:
         for kind, data in objects.held.values():
             pack.add(kind, data)
         pack.finish()
+    # what came in by pushes has deltas, and git looks for none among objects of one pack: as after a server's own maintenance
+    subprocess.run(["git", "repack", "-q", "-a", "-d", "-f"], cwd=path, check=True)
     packed = "".join(f"{oid} {ref}\n^{peeled}\n" for ref, oid, peeled in sorted(rows))
     head = f"{early} refs/atoms-log/early\n{draft.head} {refnames.LOG}\n"
     (path / "packed-refs").write_text("# pack-refs with: peeled fully-peeled sorted \n" + head + packed)
