@@ -46,7 +46,16 @@ def update(repo: Repo, changes: Sequence[Change], message: str) -> None:
     lines += ["prepare", "commit", ""]
     base = os.path.dirname(repo.objects)
     together = len(changes) > _FEW and not os.path.isdir(os.path.join(base, "reftable"))
-    argv = ["git", "-c", f"core.fsync={'-reference' if together else 'committed'}", "update-ref", "-m", message, "-z", "--stdin"]
+    argv = [
+        "git",
+        "-c",
+        f"core.fsync={'-reference' if together else 'committed'}",
+        "update-ref",
+        "-m",
+        message,
+        "-z",
+        "--stdin",
+    ]
     with _alone(repo) as held:
         done = proc.run(argv, env=repo.env, stdin="\0".join(lines).encode(), keep=held)
         if done.status != 0 and held and _unlocked(repo, changes):

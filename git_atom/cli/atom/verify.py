@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_atom.app.atom.showing import verify
+from git_atom.app.atom.verifying import verify
 from git_atom.cli.parser import Ask
 
 
