@@ -12,6 +12,7 @@ ATOMS = "refs/atoms/"
 SUBS = "refs/subs/"
 LOG = "refs/atoms-log/head"  # two levels, because git refuses a push to any ref that is a single name below refs/
 SETS = "refs/sets/"
+SET_LOGS = f"{SETS}*/log"  # every log of the store, as git matches refs
 UNSIGNED = "refs/unsigned/"
 PINS = "refs/pins/"
 COMPOSITIONS = "refs/compositions/"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 
 from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Digest, Oid, of_bytes
 from git_atom.core.tree import Leaf, check_path, tree_digest
@@ -15,17 +16,36 @@ from git_atom.git.repo import Repo
 from git_atom.git.trees import encode_tree
 
 
-def leaves(repo: Repo, folder: str) -> list[Leaf]:
+def leaves(
+    repo: Repo, folder: str, instead: Mapping[bytes, bytes] | None = None, listed: Sequence[bytes] | None = None
+) -> list[Leaf]:
     """The files of a folder (relative to the work tree, "" or "." for all of it) that are tracked or could be: not ignored.
 
-    Paths are relative to the folder. Raises CannotError: ATOM-2050 for a repository without a work tree, 2051 for a repository inside
-    it; MalformedError (ATOM-1004) for a name that cannot be kept.
+    Paths are relative to the folder. instead: content by path (relative to the work tree) that counts in place of what is on the disk;
+    listed: what `listing` gave for the whole work tree, when it was asked already. Raises CannotError: ATOM-2050 for a repository
+    without a work tree, 2051 for a repository inside it; MalformedError (ATOM-1004) for a name that cannot be kept.
     """
+    folder = "" if folder in ("", ".") else folder.rstrip("/")
+    paths = listing(repo, folder) if listed is None else _at_or_below(listed, os.fsencode(folder))
+    cut = len(os.fsencode(folder)) + 1 if folder else 0
+    front = os.fsencode(folder) + b"/" if folder else b""
+    new = {path: data for path, data in (instead or {}).items() if path.startswith(front)}
+    found = []
+    for path in sorted({*paths, *new}):
+        if cut and path[: cut - 1] == path:
+            continue  # the folder itself is a file
+        leaf = _leaf(repo, repo.work_tree or "", path, path[cut:], new.get(path))
+        if leaf is not None:
+            found.append(leaf)
+    return found
+
+
+def listing(repo: Repo, folder: str = "") -> list[bytes]:
+    """The paths (relative to the work tree, in order) of the files at or below a folder that are tracked or could be. Raises ATOM-2050."""
     if repo.work_tree is None:
         raise CannotError(
             "ATOM-2050", "this repository has no work tree", where=repo.git_dir, hint="run this in a checkout of it"
         )
-    folder = "" if folder in ("", ".") else folder.rstrip("/")
     argv = [
         "git",
         "--literal-pathspecs",
@@ -39,15 +59,19 @@ def leaves(repo: Repo, folder: str) -> list[Leaf]:
         folder or ".",
     ]
     out = proc.check(argv, env=repo.env, cwd=repo.work_tree)
-    cut = len(os.fsencode(folder)) + 1 if folder else 0
-    found = []
-    for path in sorted(set(out.split(b"\0")) - {b""}):
-        if cut and path[: cut - 1] == path:
-            continue  # the folder itself is a file
-        leaf = _leaf(repo, repo.work_tree, path, path[cut:])
-        if leaf is not None:
-            found.append(leaf)
-    return found
+    return sorted(set(out.split(b"\0")) - {b""})
+
+
+def _at_or_below(listed: Sequence[bytes], folder: bytes) -> Sequence[bytes]:
+    if not folder:
+        return listed
+    first = bisect_left(listed, folder + b"/")
+    return listed[first : bisect_left(listed, folder + b"0", first)]  # '0' comes after '/'
+
+
+def is_ignored(repo: Repo, path: str) -> bool:
+    """Whether git leaves a path (relative to the work tree) out, be there a file or not."""
+    return proc.run(["git", "check-ignore", "-q", "--", path], env=repo.env, cwd=repo.work_tree).status == 0
 
 
 def digests(repo: Repo, paths: Sequence[str]) -> dict[str, Digest]:
@@ -84,14 +108,21 @@ def digests(repo: Repo, paths: Sequence[str]) -> dict[str, Digest]:
     return found
 
 
-def leaf_at(repo: Repo, path: str) -> Leaf | None:
-    """The file or link at one path of the work tree as a leaf without a path; None when there is none, or it is a directory."""
+def leaf_at(repo: Repo, path: str, instead: Mapping[bytes, bytes] | None = None) -> Leaf | None:
+    """The file or link at one path of the work tree as a leaf without a path; None when there is none, or it is a directory.
+
+    instead: as in `leaves`.
+    """
     if repo.work_tree is None or os.path.isdir(os.path.join(repo.work_tree, path)):
         return None
-    return _leaf(repo, repo.work_tree, os.fsencode(path), b"")
+    return _leaf(repo, repo.work_tree, os.fsencode(path), b"", (instead or {}).get(os.fsencode(path)))
 
 
-def _leaf(repo: Repo, top: str, path: bytes, shown: bytes) -> Leaf | None:
+def _leaf(repo: Repo, top: str, path: bytes, shown: bytes, instead: bytes | None = None) -> Leaf | None:
+    if instead is not None:
+        if shown:
+            check_path(shown)
+        return Leaf(shown, MODE_FILE, of_bytes(instead), len(instead), oid_of("blob", instead, repo.object_format))
     whole = os.path.join(os.fsencode(top), path)
     try:
         found = os.lstat(whole)

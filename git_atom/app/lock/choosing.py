@@ -14,8 +14,9 @@ from git_atom.app.lock.refusing import refusal
 from git_atom.app.lock.shelf import Shelf, Thing
 from git_atom.app.lock.stock import Stock
 from git_atom.core.digest import Digest, Oid
-from git_atom.core.lock import Edge, LockedAtom, LockedDep, LockedSet, LockedToolchain, edge_text, parse_edge
+from git_atom.core.lock import Edge, Lock, LockedAtom, LockedDep, LockedSet, LockedToolchain, edge_text, parse_edge
 from git_atom.core.manifest import ENVIRONMENT
+from git_atom.core.version import Version
 from git_atom.errors import CannotError, MalformedError
 from git_atom.git import refs
 from git_atom.resolve.problem import Problem, Requirement
@@ -41,22 +42,67 @@ def choose(ground: Ground) -> Choice:
     Raises NoSolutionError ATOM-8041, 8048, 8700 with the chains and the ways out, CannotError ATOM-8046 and 8701 for atoms that need
     themselves, ATOM-8727 for an environment that is none, and what reading path dependencies and sets raises.
     """
-    if not ground.manifest.deps and not (ground.manifest.toolchain and ground.manifest.toolchain.environment):
+    if not ground.wants:
         return Choice((), (), ())
-    with Stock(ground.host, ground.old, offline=ground.offline, consent=ground.consent) as stock:
+    with _stock(ground) as stock:
         shelf = Shelf(ground, stock)
-        if ground.minimise:
-            shelf.widen()
-        found = answer(shelf, shelf.roots, minimise=ground.minimise)
-        if isinstance(found, Unsolvable) and not ground.minimise:
-            shelf.widen()
-            found = answer(shelf, shelf.roots)
-        if isinstance(found, Unsolvable):
-            raise refusal(ground, shelf, found, lambda roots: isinstance(answer(shelf, roots), Solution))
+        found = search(ground, shelf)
         things = [shelf.thing(one.candidate) for one in found.chosen]
         _not_itself(ground, things)
         _no_circle(found)
         return _choice(ground, shelf, found, things)
+
+
+def choose_together(grounds: Sequence[Ground], stock: Stock) -> dict[Edge, Version]:
+    """One version of each name for several atoms, chosen as if one atom had all of their dependencies; those of other sets alone.
+
+    `stock` binds to the sets of all of their locks. What they need of each other is left out: all of them are at hand. Raises as `choose`.
+    """
+    at = {ground.place for ground in grounds}
+    wants = [want for ground in grounds for want in ground.wants if ground.path_of(want.dep) not in at]
+    if not wants:
+        return {}
+    ground = grounds[0]._replace(old=union([one.old for one in grounds]))
+    shelf = Shelf(ground, stock, wants)
+    things = [shelf.thing(one.candidate) for one in search(ground, shelf).chosen]
+    return {thing.edge: thing.version for thing in things if thing.set}
+
+
+def union(olds: Sequence[Lock]) -> Lock:
+    """What several locks say of atoms, as the one that choosing for all of them starts from: of two versions the newer one.
+
+    It is no lock to be written: a set is there with each head that a lock names.
+    """
+    atoms: dict[Edge, LockedAtom] = {}
+    mirrors: dict[str, set[str]] = {}
+    for old in olds:
+        for atom in old.atoms:
+            if atom.set and (atom.edge not in atoms or atoms[atom.edge].version < atom.version):
+                atoms[atom.edge] = atom
+        for one in old.sets:
+            mirrors.setdefault(one.anchor, set()).update(one.mirrors)
+    sets = {one._replace(mirrors=tuple(sorted(mirrors[one.anchor]))) for old in olds for one in old.sets}
+    tools = tuple(tool for old in olds for tool in old.toolchains)
+    return Lock(sets=tuple(sorted(sets)), atoms=tuple(sorted(atoms.values())), toolchains=tools)
+
+
+def _stock(ground: Ground) -> Stock:
+    if ground.stock is not None:
+        return ground.stock
+    return Stock(ground.host, ground.old, offline=ground.offline, consent=ground.consent)
+
+
+def search(ground: Ground, shelf: Shelf) -> Solution:
+    """Solve what a shelf asks for, at first with what is locked alone. Raises NoSolutionError ATOM-8041, 8048, 8700."""
+    if ground.minimise:
+        shelf.widen()
+    found = answer(shelf, shelf.roots, minimise=ground.minimise)
+    if isinstance(found, Unsolvable) and not ground.minimise:
+        shelf.widen()
+        found = answer(shelf, shelf.roots)
+    if isinstance(found, Unsolvable):
+        raise refusal(shelf, found, lambda roots: isinstance(answer(shelf, roots), Solution))
+    return found
 
 
 def newer(ground: Ground) -> list[tuple[str, str, str, str, str]]:
@@ -67,7 +113,7 @@ def newer(ground: Ground) -> list[tuple[str, str, str, str, str]]:
     atoms = [atom for atom in ground.old.atoms if atom.set]
     if not atoms:
         return []
-    with Stock(ground.host, ground.old, offline=ground.offline, consent=ground.consent) as stock:
+    with _stock(ground) as stock:
         shelf = Shelf(ground, stock)
         found = answer(shelf, shelf.roots)
         chosen = {shelf.thing(one.candidate).edge: one for one in found.chosen} if isinstance(found, Solution) else {}
@@ -160,7 +206,7 @@ def _toolchains(shelf: Shelf, things: Sequence[Thing]) -> tuple[LockedToolchain,
     """What the chosen environment stands on, for each platform that it is locked for: its own toolchain, or that of one below it."""
     chosen = {thing.edge: shelf.packages[thing] for thing in things if thing.set}
     first = edge = shelf.edge_of(shelf.roots[-1])
-    where = shelf.place_of(shelf.deps[-1])
+    where = shelf.wants[-1].where()
     while True:
         package = chosen[edge]
         manifest, shown = package.manifest, f"'{package.release.name} {package.release.version}'"

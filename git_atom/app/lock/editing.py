@@ -154,7 +154,7 @@ def _told(dep: Dep) -> str:
 
 def _source(host: Host, files: Files, before: Manifest, wanted: Uri) -> _Source:
     """Where an atom is from: what the URI says, or for a name alone the manifest, this repository, the sets that are known."""
-    repo = _repo(host)
+    repo = intent.repository(host, host.cwd)
     if not wanted.source:
         old = next((dep for dep in before.deps if dep.name == wanted.name), None)
         if old is not None:
@@ -187,15 +187,6 @@ def _beside(files: Files, place: str, wanted: Uri) -> _Source:
 
 def _below(place: str, top: str) -> bool:
     return place == top or place.startswith(top + os.sep)
-
-
-def _repo(host: Host) -> Repo | None:
-    try:
-        return repos.discover(host.cwd, host.environ)
-    except AtomError as error:
-        if error.code != "ATOM-2003":
-            raise
-        return None
 
 
 def _in_this_repository(files: Files, repo: Repo | None, name: str) -> _Source | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from git_atom.app import workdir
@@ -11,9 +12,10 @@ from git_atom.core import lock as locks
 from git_atom.core import manifest as manifests
 from git_atom.core.digest import Digest
 from git_atom.core.host import Host
-from git_atom.core.lock import Lock
-from git_atom.core.manifest import Manifest
-from git_atom.core.tree import tree_digest
+from git_atom.core.lock import Edge, Lock
+from git_atom.core.manifest import Dep, Manifest
+from git_atom.core.tree import Leaf, tree_digest
+from git_atom.core.version import Version
 from git_atom.errors import CannotError
 from git_atom.git import repo as repos
 from git_atom.git import worktree
@@ -21,6 +23,7 @@ from git_atom.git.repo import Repo
 
 if TYPE_CHECKING:
     from git_atom.app.atom import sets
+    from git_atom.app.lock.stock import Stock
 
 TOOLCHAIN = "toolchain"
 
@@ -29,7 +32,8 @@ class Ground(NamedTuple):
     """Host, repository (None outside of one), the manifest's directory, text and value, the lock before, and how to go about it.
 
     free: names that are chosen anew although they are locked; everything when `anew`. pending: URIs that are about to be added.
-    minimise: the fewest atoms come first, then what is locked and what is newest.
+    minimise: the fewest atoms come first, then what is locked and what is newest. work and stock: what other atoms of the same run have
+    read of the work tree and of sets. chosen: versions that were chosen for several atoms together, no others are looked at.
     """
 
     host: Host
@@ -44,6 +48,9 @@ class Ground(NamedTuple):
     anew: bool = False
     pending: tuple[str, ...] = ()
     minimise: bool = False
+    work: Work | None = None
+    stock: Stock | None = None
+    chosen: Mapping[Edge, Version] | None = None
 
     def where(self, *path: str) -> str:
         """`file:line` of a key of the manifest, or of the nearest table around it that is there."""
@@ -59,6 +66,22 @@ class Ground(NamedTuple):
         return os.path.relpath(os.path.join(self.folder, manifests.FILE), self.host.cwd)
 
     @property
+    def place(self) -> str:
+        """The atom's directory with links resolved, to compare it with others."""
+        return os.path.realpath(self.folder)
+
+    def path_of(self, dep: Dep) -> str:
+        """The directory of a dependency that is given by path, as in `place`; empty for others."""
+        return os.path.realpath(os.path.join(self.folder, dep.path)) if dep.path else ""
+
+    @property
+    def wants(self) -> tuple[Want, ...]:
+        """The atoms that the manifest asks for: its dependencies in order, and the environment it is built in."""
+        environment = self.manifest.toolchain.atom if self.manifest.toolchain else None
+        deps = (*sorted(self.manifest.deps), *([environment] if environment else ()))
+        return tuple(Want(self, dep) for dep in deps)
+
+    @property
     def kept(self) -> Lock:
         """The lock before without the sources, pins and toolchains that are to be found anew."""
         if not self.anew and not self.free:
@@ -67,6 +90,24 @@ class Ground(NamedTuple):
         pins = () if self.anew else tuple(p for p in self.old.pins if p.name not in self.free)
         toolchains = () if self.anew or TOOLCHAIN in self.free else self.old.toolchains
         return self.old._replace(fetches=fetches, pins=pins, toolchains=toolchains)
+
+
+class Want(NamedTuple):
+    """An atom that a manifest asks for, with what it stands on."""
+
+    ground: Ground
+    dep: Dep
+
+    @property
+    def is_dependency(self) -> bool:
+        """Whether it stands in [deps]; an environment stands in [toolchain]."""
+        return self.dep in self.ground.manifest.deps
+
+    def where(self, *keys: str) -> str:
+        """Where in the manifest it is written."""
+        if self.is_dependency:
+            return self.ground.where("deps", self.dep.name, *keys)
+        return self.ground.where("toolchain", *(keys or ("environment",)))
 
 
 class Here(NamedTuple):
@@ -78,50 +119,117 @@ class Here(NamedTuple):
     tree: Digest
 
 
-def inside(ground: Ground, path: str, where: str) -> tuple[Repo, str]:
-    """The repository and a manifest's relative path below its work tree; raises CannotError ATOM-8043 when it leads out of it."""
-    repo = ground.repo or repos.discover(ground.folder, ground.host.environ)
-    top = os.path.realpath(repo.work_tree or repo.git_dir)
-    whole = os.path.realpath(os.path.join(ground.folder, path))
-    if whole != top and not whole.startswith(top + os.sep):
+class Work:
+    """A work tree during one run: what is on the disk, and in place of some locks those that the run is about to write.
+
+    whole: many atoms will be read, so git is asked once for all files. What was read of an atom is kept; a lock has to be put before
+    any atom is read that it is part of.
+    """
+
+    def __init__(self, repo: Repo, *, whole: bool = False) -> None:
+        self.repo = repo
+        self.top = os.path.realpath(repo.work_tree or repo.git_dir)
+        self._listed = worktree.listing(repo) if whole else None
+        self._told: dict[str, tuple[Manifest, Lock]] = {}  # manifests and locks that are known, by the atom's folder
+        self._instead: dict[bytes, bytes] = {}  # those of them that git does not ignore, by path
+        self._read: dict[str, Here] = {}
+
+    def inside(self, place: str) -> str | None:
+        """An absolute path relative to the top of the work tree; None when it is elsewhere."""
+        whole = os.path.realpath(place)
+        return os.path.relpath(whole, self.top) if whole == self.top or whole.startswith(self.top + os.sep) else None
+
+    def tell(self, folder: str, manifest: Manifest, lock: Lock) -> None:
+        """The manifest and lock of the atom in this folder (absolute), so that they are not read again."""
+        inside = self.inside(folder)
+        if inside is not None:
+            self._told[inside] = (manifest, lock)
+
+    def put(self, folder: str, manifest: Manifest, text: bytes) -> None:
+        """From now on the atom in this folder (absolute) has this lock."""
+        inside = self.inside(folder)
+        if inside is not None:
+            path = os.path.normpath(os.path.join(inside, locks.FILE))
+            self._told[inside] = (manifest, locks.parse(text, path))
+            if not worktree.is_ignored(self.repo, path):
+                self._instead[os.fsencode(path)] = text
+
+    def leaves(self, folder: str) -> list[Leaf]:
+        """The files of a folder."""
+        return worktree.leaves(self.repo, folder, self._instead, self._listed)
+
+    def leaf_at(self, path: str) -> Leaf | None:
+        """The file at a path."""
+        return worktree.leaf_at(self.repo, path, self._instead)
+
+    def read(self, folder: str, where: str, chain: tuple[str, ...]) -> Here:
+        """An atom with its lock, the lock's own path dependencies held against the work tree as well. chain: who asked, first to last."""
+        if folder == chain[-1]:
+            raise CannotError(
+                "ATOM-8046", f"'{folder}' depends on itself", where=where, hint="take that dependency out"
+            )
+        if folder in chain:
+            raise circle([*chain[chain.index(folder) :], folder], where)
+        if folder not in self._read:  # what was read whole before leads back to nobody
+            self._read[folder] = self._fresh(folder, where, chain)
+        return self._read[folder]
+
+    def _fresh(self, folder: str, where: str, chain: tuple[str, ...]) -> Here:
+        shown = os.path.join(folder, manifests.FILE)
+        told = self._told.get(folder)
+        if told is None:
+            place = os.path.join(self.top, folder)
+            manifest = workdir.manifest_at(place, shown, where)[1]
+            told = (manifest, workdir.lock_at(place, os.path.join(folder, locks.FILE))[1])
+        manifest, lock = told
+        wrong = disagreements(manifest, lock)
+        below = {d.name: os.path.normpath(os.path.join(folder, d.path)) for d in manifest.deps if d.path}
+        for path in below.values():  # a circle is told as one, whatever its locks say
+            if path in (*chain, folder):
+                self.read(path, shown, (*chain, folder))
+        if wrong:
+            raise _stale(folder, where, wrong[0])
+        for key, path in below.items():
+            locked = next(d for d in lock.deps if d.key == key)
+            atom = lock.atom(locked.atom)
+            if atom is not None and self.read(path, shown, (*chain, folder)).tree != atom.tree:
+                raise _stale(folder, where, f"'{path}' has changed since")
+        return Here(folder, manifest, lock, tree_digest(self.leaves(folder)))
+
+
+def inside(ground: Ground, path: str, where: str) -> tuple[Work, str]:
+    """The work tree and a manifest's relative path below it; raises CannotError ATOM-8043 when it leads out of it."""
+    work = ground.work or Work(ground.repo or repos.discover(ground.folder, ground.host.environ))
+    found = work.inside(os.path.join(ground.folder, path))
+    if found is None:
         raise CannotError("ATOM-8043", f"'{path}' leads out of this repository", where=where,
                           hint="an atom elsewhere is given by its 'url'")  # fmt: skip
-    return repo, os.path.relpath(whole, top)
+    return work, found
+
+
+def holds(work: Work, ground: Ground, path: str) -> bool:
+    """Whether a path of the work tree holds the atom at hand, or is it."""
+    own = work.inside(ground.folder) or ""
+    return path == "." or own == path or own.startswith(path + os.sep)
 
 
 def here(ground: Ground, path: str, where: str) -> Here:
     """The atom at a path of the manifest at hand; its own lock must fit, and what that names of this repository must be unchanged.
 
-    Raises CannotError ATOM-8040 (no manifest there), 8042 (no lock that fits), 8046 (it depends on itself), 8701 (in a circle).
+    Raises CannotError ATOM-8040 (no manifest there), 8042 (no lock that fits), 8046 (it depends on itself), 8051 (it holds this one), 8701
+    (in a circle).
     """
-    repo, folder = inside(ground, path, where)
-    own = os.path.relpath(os.path.realpath(ground.folder), os.path.realpath(repo.work_tree or ""))
-    return _read(repo, folder, where, (own,))
+    work, folder = inside(ground, path, where)
+    own = work.inside(ground.folder) or ""
+    if folder != own and holds(work, ground, folder):
+        raise within_itself(path, where)
+    return work.read(folder, where, (own,))
 
 
-def _read(repo: Repo, folder: str, where: str, chain: tuple[str, ...]) -> Here:
-    """An atom of the work tree with its lock, the lock's own path dependencies held against the work tree as well."""
-    top = repo.work_tree or ""
-    shown = os.path.join(folder, manifests.FILE)
-    if folder == chain[-1]:
-        raise CannotError("ATOM-8046", f"'{folder}' depends on itself", where=where, hint="take that dependency out")
-    if folder in chain:
-        raise circle([*chain[chain.index(folder) :], folder], where)
-    manifest = workdir.manifest_at(os.path.join(top, folder), shown, where)[1]
-    lock = workdir.lock_at(os.path.join(top, folder), os.path.join(folder, locks.FILE))[1]
-    wrong = disagreements(manifest, lock)
-    below = {d.name: os.path.normpath(os.path.join(folder, d.path)) for d in manifest.deps if d.path}
-    for path in below.values():  # a circle is told as one, whatever its locks say
-        if path in (*chain, folder):
-            _read(repo, path, shown, (*chain, folder))
-    if wrong:
-        raise _stale(folder, where, wrong[0])
-    for key, path in below.items():
-        locked = next(d for d in lock.deps if d.key == key)
-        atom = lock.atom(locked.atom)
-        if atom is not None and _read(repo, path, shown, (*chain, folder)).tree != atom.tree:
-            raise _stale(folder, where, f"'{path}' has changed since")
-    return Here(folder, manifest, lock, tree_digest(worktree.leaves(repo, folder)))
+def within_itself(path: str, where: str) -> CannotError:
+    """The error for a path whose content would have to hold the digest of itself."""
+    return CannotError("ATOM-8051", f"'{path}' holds this atom itself", where=where,
+                       note="its lock would have to name its own digest")  # fmt: skip
 
 
 def circle(chain: list[str], where: str) -> CannotError:

@@ -1,18 +1,18 @@
-"""From a manifest to its lock, written whole or not at all, with an account of what changed: `git atom lock` and `git atom update`."""
+"""From a manifest to its lock, with an account of what changed; nothing is written here."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from git_atom.app import memo, workdir
-from git_atom.app.lock.ground import TOOLCHAIN, Ground, here
+from git_atom.app.lock.ground import Ground, Work, here
 from git_atom.atom.agreement import disagreements
 from git_atom.core import lock as locks
 from git_atom.core import manifest as manifests
 from git_atom.core import refnames
-from git_atom.core.digest import Digest, of_bytes
+from git_atom.core.digest import Digest, Oid, of_bytes
 from git_atom.core.host import Host
 from git_atom.core.lock import Lock, LockedPin
 from git_atom.core.manifest import Manifest
@@ -38,14 +38,6 @@ class Change(NamedTuple):
         return f"{sign} {self.kind} {self.name} " + (
             f"{self.old} -> {self.new}" if self.old and self.new else self.old or self.new
         )
-
-
-class Locked(NamedTuple):
-    """What locking came to: the lock's path, whether it was or would be written, what changed."""
-
-    path: str
-    written: bool
-    changes: tuple[Change, ...] = ()
 
 
 class Files(NamedTuple):
@@ -79,61 +71,6 @@ def read(host: Host, folder: str) -> Files:
     return Files(place, named, shown, data, manifest, before, old)
 
 
-def lock(
-    host: Host,
-    folder: str = ".",
-    *,
-    locked: bool = False,
-    frozen: bool = False,
-    offline: bool = False,
-    minimise: bool = False,
-    dry_run: bool = False,
-    consent: sets.Consent | None = None,
-) -> Locked:
-    """Bring the lock of the atom in `folder` up to its manifest.
-
-    locked: refuse when that would change it (NegativeError ATOM-8044). frozen: only hold it against the manifest, look at nothing else
-    (8045). offline: use no network. minimise: choose the fewest atoms. Raises what reading, choosing and fetching raise; nothing is written then.
-    """
-    place = os.path.normpath(os.path.join(host.cwd, folder))
-    if not minimise and _as_noted(host, place):
-        return Locked(os.path.relpath(os.path.join(place, locks.FILE), host.cwd), False)
-    files = read(host, folder)
-    if frozen:
-        return _held(files)
-    ground = stand(host, files, offline=offline, consent=consent)._replace(minimise=minimise)
-    made = work_out(ground, files)
-    if made.changed and locked:
-        raise NegativeError("ATOM-8044", f"'{files.lock}' would change", note="\n".join(str(c) for c in made.changes[:20]) or "it is not there yet",
-                            hint=f"git atom lock {'' if folder == '.' else folder}".rstrip())  # fmt: skip
-    return _done(host, files, made, dry_run)
-
-
-def update(
-    host: Host,
-    names: Sequence[str],
-    folder: str = ".",
-    *,
-    offline: bool = False,
-    minimise: bool = False,
-    dry_run: bool = False,
-    consent: sets.Consent | None = None,
-) -> Locked:
-    """Choose anew for these names (atoms of the lock, sources, `toolchain`), or for everything when there are none; minimise: choose the fewest atoms.
-
-    Raises NegativeError ATOM-8708 for a name that is not in the lock, and what `lock` raises.
-    """
-    files = read(host, folder)
-    known = {a.name for a in files.old.atoms} | {f.name for f in files.old.fetches} | {p.name for p in files.old.pins}
-    known |= {TOOLCHAIN} if files.old.toolchains else set()
-    for name in names:
-        if name not in known:
-            raise unknown(name, known, files.lock)
-    ground = stand(host, files, offline=offline, consent=consent)
-    ground = ground._replace(free=frozenset(names), anew=not names, minimise=minimise)
-    return _done(host, files, work_out(ground, files), dry_run)
-
-
 def unknown(name: str, known: set[str], where: str) -> NegativeError:
     """The error for a name that is not among those of a lock or manifest."""
     from difflib import get_close_matches
@@ -145,13 +82,17 @@ def unknown(name: str, known: set[str], where: str) -> NegativeError:
 
 def stand(host: Host, files: Files, *, offline: bool, consent: sets.Consent | None) -> Ground:
     """What choosing stands on, from a directory's files."""
-    return Ground(host, _repo(host, files.folder), files.folder, files.data, files.value, files.old, offline, consent)
+    repo = repository(host, files.folder)
+    work = Work(repo) if repo else None
+    return Ground(host, repo, files.folder, files.data, files.value, files.old, offline, consent, work=work)
 
 
-def work_out(ground: Ground, files: Files) -> Made:
+def work_out(ground: Ground, files: Files, notes: Notes | None = None) -> Made:
     """The lock that a manifest comes to, nothing written. What was worked out before and cannot be otherwise is not worked out again."""
-    if files.before is not None and not ground.minimise and _unchanged(ground, files):
-        return Made(files.before, files.old, (), False)
+    notes = notes or Notes(ground.host)
+    if unchanged(ground, files, notes):
+        return Made(files.before or b"", files.old, (), False)
+    notes.forget()
     from git_atom.app.lock import choosing, sourcing
 
     subs = sourcing.subs(ground)
@@ -189,37 +130,48 @@ def _heads(ground: Ground, lock: Lock) -> bytes:
     return "\n".join(["local" if local else "", *(f"{ref} {heads.get(ref, '')}" for ref in names)]).encode()
 
 
-def _noted(host: Host, manifest: bytes, lock: bytes) -> str | None:
-    """`local` or an empty word when a lock is what it would be if worked out again, the work tree apart; None when that is not known.
+class Notes:
+    """What was noted of locks: which are what their manifests come to. Asks the store once for the heads of its sets."""
 
-    That is so as long as the store knows nothing newer of its sets: a version that is locked may have been retracted.
-    """
-    note = memo.get(_memo(host, manifest, lock))
-    if note is None:
-        return None
-    local, *rows = note.decode(errors="replace").split("\n")
-    before = dict(row.split(" ", 1) for row in rows)
-    now = refs.several(repos.store(host), list(before)) if before else {}
-    return local if before == {ref: str(now.get(ref, "")) for ref in before} else None
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._heads: dict[str, Oid] | None = None
+
+    def forget(self) -> None:
+        """The store may know more of its sets now."""
+        self._heads = None
+
+    def of(self, manifest: bytes, lock: bytes) -> str | None:
+        """`local` or an empty word when a lock is what it would be if worked out again, the work tree apart; None when that is not known.
+
+        That is so as long as the store knows nothing newer of its sets: a version that is locked may have been retracted.
+        """
+        note = memo.get(_memo(self._host, manifest, lock))
+        if note is None:
+            return None
+        local, *rows = note.decode(errors="replace").split("\n")
+        before = dict(row.split(" ", 1) for row in rows)
+        if before and self._heads is None:
+            self._heads = dict(refs.listing(repos.store(self._host), refnames.SET_LOGS))
+        return local if all(head == str((self._heads or {}).get(ref, "")) for ref, head in before.items()) else None
+
+    def as_noted(self, place: str) -> bool:
+        """Whether manifest and lock of a directory are known to belong together and nothing else can matter; reads neither as what it means."""
+        texts = []
+        for name in (manifests.FILE, locks.FILE):
+            try:
+                with open(os.path.join(place, name), "rb") as file:
+                    texts.append(file.read())
+            except OSError:
+                return False
+        return self.of(*texts) == ""
 
 
-def _as_noted(host: Host, place: str) -> bool:
-    """Whether manifest and lock are known to belong together and nothing else can matter; reads neither as what it means."""
-    texts = []
-    for name in (manifests.FILE, locks.FILE):
-        try:
-            with open(os.path.join(place, name), "rb") as file:
-                texts.append(file.read())
-        except OSError:
-            return False
-    return _noted(host, *texts) == ""
-
-
-def _unchanged(ground: Ground, files: Files) -> bool:
+def unchanged(ground: Ground, files: Files, notes: Notes) -> bool:
     """Whether the lock is what it would be if worked out again: noted so before, and nothing of the work tree has moved since."""
-    if ground.anew or ground.free or disagreements(ground.manifest, ground.old):
+    if files.before is None or ground.minimise or ground.chosen is not None or ground.anew or ground.free:
         return False
-    if _noted(ground.host, ground.data, files.before or b"") is None:
+    if notes.of(ground.data, files.before) is None or disagreements(ground.manifest, ground.old):
         return False
     if ground.old.toolchains or any(src.path for src in ground.manifest.srcs):
         from git_atom.app.lock import sourcing
@@ -240,31 +192,14 @@ def _unchanged(ground: Ground, files: Files) -> bool:
     return True
 
 
-def _done(host: Host, files: Files, made: Made, dry_run: bool) -> Locked:
-    if made.changed and not dry_run:
-        workdir.write(os.path.join(files.folder, locks.FILE), made.text)
-    return Locked(files.lock, made.changed, made.changes)
-
-
-def _repo(host: Host, folder: str) -> Repo | None:
+def repository(host: Host, folder: str) -> Repo | None:
+    """The repository that a directory is in; None when it is in none."""
     try:
         return repos.discover(folder, host.environ)
     except AtomError as error:
         if error.code != "ATOM-2003":
             raise
         return None
-
-
-def _held(files: Files) -> Locked:
-    problems = disagreements(files.value, files.old) if files.before is not None else ["it is not there"]
-    if problems:
-        raise NegativeError(
-            "ATOM-8045",
-            f"'{files.lock}' does not fit its manifest",
-            note="\n".join(problems[:20]),
-            hint="git atom lock",
-        )
-    return Locked(files.lock, False)
 
 
 def differences(old: Lock, new: Lock) -> list[Change]:

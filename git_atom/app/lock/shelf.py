@@ -13,13 +13,13 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from git_atom.app.lock.ground import TOOLCHAIN, Ground, Here, here
+from git_atom.app.lock.ground import TOOLCHAIN, Ground, Here, Want, here
 from git_atom.app.lock.stock import Asked, Package, Stock
 from git_atom.core.digest import Digest
 from git_atom.core.lock import Edge, Lock, LockedAtom, parse_edge
-from git_atom.core.manifest import ENVIRONMENT, Dep, Manifest
+from git_atom.core.manifest import ENVIRONMENT, Manifest
 from git_atom.core.version import ANY, Requirement, Version
-from git_atom.errors import MalformedError
+from git_atom.errors import ConflictError, MalformedError
 from git_atom.resolve import problem
 from git_atom.resolve.problem import Bar, Candidate, Term
 
@@ -47,7 +47,8 @@ class Need(NamedTuple):
 class Shelf:
     """Answers about atoms for one run of choosing. It implements resolve's Provider."""
 
-    def __init__(self, ground: Ground, stock: Stock) -> None:
+    def __init__(self, ground: Ground, stock: Stock, wants: Sequence[Want] | None = None) -> None:
+        """wants: what is asked for when it is more than the manifest at hand asks for."""
         self.ground = ground
         self.stock = stock
         self.narrow = True
@@ -59,53 +60,49 @@ class Shelf:
         self._what: dict[tuple[str, str], Thing] = {}
         self._found: dict[Term, list[Candidate]] = {}
         self._world = _below(ground.old) if TOOLCHAIN in ground.free else frozenset()
-        self._held = {a.edge: a for a in ground.old.atoms if a.set and not self._is_free(a)}
-        toolchain = ground.manifest.toolchain.atom if ground.manifest.toolchain else None
-        self.deps: tuple[Dep, ...] = (
-            *sorted(ground.manifest.deps),
-            *([toolchain] if toolchain else ()),
-        )  # what each root is of
-        self.roots = tuple(self._root(dep) for dep in self.deps)
-        for root, dep in zip(self.roots, self.deps, strict=True):
+        old = {a.edge: a.version for a in ground.old.atoms if a.set and not self._is_free(a)}
+        self._held = dict(old if ground.chosen is None else ground.chosen)
+        self.wants = tuple(ground.wants if wants is None else wants)  # what each root is of
+        self.roots = tuple(map(self._root, self.wants))
+        for root, want in zip(self.roots, self.wants, strict=True):
             need = self._meaning[root.terms[0]]
             kept = self._held.get(need.edge) if need else None
-            if kept is not None and not dep.requirement.allows(kept.version):
-                del self._held[kept.edge]
+            if need and kept is not None and not want.dep.requirement.allows(kept):
+                del self._held[need.edge]
 
     def _is_free(self, atom: LockedAtom) -> bool:
         return self.ground.anew or atom.name in self.ground.free or atom.edge in self._world
 
-    def place_of(self, dep: Dep, *keys: str) -> str:
-        """Where in the manifest a root is written; that of the toolchain has a table of its own."""
-        if dep in self.ground.manifest.deps:
-            return self.ground.where("deps", dep.name, *keys)
-        return self.ground.where("toolchain", *(keys or ("environment",)))
-
     # ---- what there is to ask ----------------------------------------------------------------------------------------------
 
-    def _root(self, dep: Dep) -> problem.Requirement:
-        ground = self.ground
-        origin = self.place_of(dep, "version")
+    def _root(self, want: Want) -> problem.Requirement:
+        dep, origin = want.dep, want.where("version")
         if dep.path:
-            found = here(ground, dep.path, ground.where("deps", dep.name, "path"))
-            self._take(found, dep.path)
+            found = here(want.ground, dep.path, want.where("path"))
+            self._take(want.ground, found, dep.path)
             return problem.Requirement((self.term(("", found.manifest.name), dep.requirement),), origin)
-        anchor = self.stock.anchor_of(dep.url, self.place_of(dep))
-        self._note(str(anchor), (dep.url,), self.place_of(dep, "url"))
+        anchor = self.stock.anchor_of(dep.url, want.where())
+        self._note(str(anchor), (dep.url,), want.where("url"))
         return problem.Requirement((self.term((str(anchor), dep.name), dep.requirement),), origin)
 
-    def _take(self, found: Here, path: str) -> None:
+    def _take(self, ground: Ground, found: Here, path: str) -> None:
         """Take in an atom of the work tree and those of this repository that it needs."""
+        known = self.local.get(found.manifest.name)
+        if known is not None and known.folder == found.folder:
+            return
+        if known is not None:
+            raise ConflictError("ATOM-8710", f"'{found.manifest.name}' is the name of several atoms of this repository", where=ground.name,
+                                note=f"{known.folder}\n{found.folder}", hint="give one of them another id in its atom.toml")  # fmt: skip
         self.local[found.manifest.name] = found
         self._learn(found.lock)
         for dep in found.manifest.deps:
             if dep.path and "run" in dep.uses:
                 inner = os.path.normpath(os.path.join(path, dep.path))
-                self._take(here(self.ground, inner, os.path.join(found.folder, "atom.toml")), inner)
+                self._take(ground, here(ground, inner, os.path.join(found.folder, "atom.toml")), inner)
 
     def prefer(self) -> Mapping[tuple[str, str], str]:
         """What is locked and stays where it can."""
-        return {("", a.name): self._told(a.edge, str(a.version)) for a in self._held.values()}
+        return {("", edge[1]): self._told(edge, str(version)) for edge, version in self._held.items()}
 
     def term(self, edge: Edge, requirement: Requirement) -> Term:
         """A requirement on an atom as the solver sees and tells it; the set is told only where a name is of several."""
@@ -150,12 +147,9 @@ class Shelf:
             return [self._candidate(edge, found.manifest.version)] if found else []
         kept = self._held.get(edge)
         if kept is not None and self.narrow:
-            return [self._candidate(edge, kept.version)]
+            return [self._candidate(edge, kept)]
         rows = self.stock.versions(Digest(anchor), name, self.asked(anchor))
-        return [
-            self._candidate(edge, version, "" if kept is not None and version == kept.version else why)
-            for version, why in rows
-        ]
+        return [self._candidate(edge, version, "" if version == kept else why) for version, why in rows]
 
     def _candidate(self, edge: Edge, version: Version, why: str = "") -> Candidate:
         made = Candidate(edge[1], self._told(edge, str(version)), why)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from git_atom.app.lock.ground import Ground, inside
+from git_atom.app.lock.ground import Ground, holds, inside, within_itself
 from git_atom.atom.agreement import keeps_toolchain
 from git_atom.core.digest import MODE_LINK
 from git_atom.core.lock import Fetch, LockedPackage, LockedSub, LockedToolchain
@@ -90,12 +90,12 @@ def _adopted(ground: Ground, src: Src) -> list[Fetch]:
     host, where = ground.host, ground.where("srcs", src.name, "path")
     if src.adopt != "cargo":
         raise not_yet(f"'adopt = {src.adopt}' of [srcs.{src.name}]", ground.where("srcs", src.name, "adopt"))
-    repo, path = inside(ground, src.path, where)
-    leaf = worktree.leaf_at(repo, path)
+    work, path = inside(ground, src.path, where)
+    leaf = work.leaf_at(path)
     if leaf is None or leaf.mode == MODE_LINK:
         raise CannotError("ATOM-8052", f"there is no file at '{src.path}'", where=where,
                           note="a file that git ignores does not count")  # fmt: skip
-    with open(os.path.join(repo.work_tree or "", path), "rb") as file:
+    with open(os.path.join(work.top, path), "rb") as file:
         crates = cargo.parse(
             file.read(cargo.MAX_BYTES + 1), os.path.relpath(os.path.join(ground.folder, src.path), host.cwd)
         )
@@ -117,20 +117,14 @@ def subs(ground: Ground) -> tuple[LockedSub, ...]:
         if not src.path:
             continue
         where = ground.where("srcs", src.name, "path")
-        repo, path = inside(ground, src.path, where)
-        own = os.path.relpath(os.path.realpath(ground.folder), os.path.realpath(repo.work_tree or ""))
-        if path == "." or own == path or own.startswith(path + os.sep):
-            raise CannotError(
-                "ATOM-8051",
-                f"'{src.path}' holds this atom itself",
-                where=where,
-                note="its lock would have to name its own digest",
-            )
-        leaf = worktree.leaf_at(repo, path)
+        work, path = inside(ground, src.path, where)
+        if holds(work, ground, path):
+            raise within_itself(src.path, where)
+        leaf = work.leaf_at(path)
         if leaf is not None:
             out.append(LockedSub(src.name, leaf.oid, leaf.digest))
             continue
-        files = worktree.leaves(repo, path)
+        files = work.leaves(path)
         if not files:
             raise CannotError(
                 "ATOM-8052",
@@ -138,7 +132,7 @@ def subs(ground: Ground) -> tuple[LockedSub, ...]:
                 where=where,
                 note="a path that git ignores does not count",
             )
-        out.append(LockedSub(src.name, worktree.tree_id(files, repo.object_format), tree_digest(files)))
+        out.append(LockedSub(src.name, worktree.tree_id(files, work.repo.object_format), tree_digest(files)))
     return tuple(out)
 
 

@@ -6,6 +6,7 @@ Everything that is in the store already is read from there; nothing is asked of 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import NamedTuple
 
 from git_atom.app.atom import asking, atoms, forks, policies, sets
@@ -15,7 +16,7 @@ from git_atom.core import manifest as manifests
 from git_atom.core import refnames, uri
 from git_atom.core.digest import Digest, Oid
 from git_atom.core.host import Host
-from git_atom.core.lock import Lock
+from git_atom.core.lock import Lock, LockedSet
 from git_atom.core.manifest import Manifest
 from git_atom.core.statements import Release, read_tag
 from git_atom.core.version import Version
@@ -24,6 +25,7 @@ from git_atom.git import refs, remote
 from git_atom.git import repo as repos
 from git_atom.git.objects import Objects, oid_of, write_loose
 from git_atom.git.refs import Change
+from git_atom.git.repo import Repo
 from git_atom.trust import log as logs
 from git_atom.trust.log import Log
 from git_atom.trust.objects import split_tag
@@ -48,42 +50,67 @@ class Package(NamedTuple):
     problem: str = ""
 
 
+class _Told(NamedTuple):
+    """What places told in one run, whatever lock they were asked for."""
+
+    sets: dict[str, tuple[Digest, Oid]]  # by place: the anchor and head of the log it serves
+    failed: dict[str, AtomError]
+    said: set[str]
+    logs: dict[Digest, Verified[Log]]
+    refs: dict[str, Oid]  # of the store; empty when they are to be listed
+
+
 class Stock:
     """The sets of one run. `offline`: the store alone. `old`: the lock whose sets and heads bind. A context manager."""
 
     def __init__(self, host: Host, old: Lock, *, offline: bool, consent: sets.Consent | None) -> None:
         self.host = host
         self.offline = offline
-        self._old = {Digest(s.anchor): s for s in old.sets}
         self._consent = consent
         self._store = repos.store(host)
         self._objects = Objects(self._store)
-        self._logs: dict[Digest, Verified[Log]] = {}
-        self._asked: dict[Digest, str] = {}  # where a set was read from in this run, the newest log
-        self._serving: dict[Digest, list[str]] = {}  # every place that served the set in this run
-        self._by_url: dict[str, Digest] = {}
-        self._listed: dict[str, Oid] | None = None
+        self._told = _Told({}, {}, set(), {}, {})
+        self._open = True
+        self._bind(old)
+
+    def _bind(self, old: Lock) -> None:
+        self._old: dict[Digest, list[LockedSet]] = {}
+        for one in old.sets:
+            self._old.setdefault(Digest(one.anchor), []).append(one)
+        self._asked: dict[Digest, str] = {}  # where a set was read from for this lock, the newest log
+        self._serving: dict[Digest, list[str]] = {}  # every place that served the set for this lock
+        self._checked: set[str] = set()  # places whose log holds what this lock was made from
+
+    def beside(self, old: Lock, *, asked: bool = False) -> Stock:
+        """The same stock with another lock that binds: what places told is not asked again. asked: nor is it whether they serve the sets."""
+        other = copy(self)
+        other._bind(old)
+        other._open = False
+        if asked:
+            other._asked, other._serving = dict(self._asked), dict(self._serving)
+        return other
 
     def __enter__(self) -> Stock:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._objects.close()
+        if self._open:
+            self._objects.close()
 
     # ---- sets ------------------------------------------------------------------------------------------------------------
 
     def anchor_of(self, url: str, where: str) -> Digest:
         """The set that a URL stands for: what the lock says, else what it serves. Raises what asking raises; offline ATOM-8706."""
         for anchor, known in self._old.items():
-            if url in known.mirrors:
+            if any(url in one.mirrors for one in known):
                 return anchor
         place = asking.locate(self.host, url)
-        if place not in self._by_url:
-            held = sets.anchor_at(self.host, place) if self.offline else None
-            if self.offline and held is None:
-                raise _not_here(uri.redact(place), where)
-            self._by_url[place] = held or self._fetch(place, where)
-        return self._by_url[place]
+        if not self.offline:
+            return self._fetch(place, where)
+        held = sets.anchor_at(self.host, place)
+        if held is None:
+            raise _not_here(uri.redact(place), where)
+        return held
 
     def log(self, anchor: Digest, asked: Asked) -> Log:
         """The newest verified log of a set: asked of its mirrors once a run, or with `offline` the store's."""
@@ -130,12 +157,12 @@ class Stock:
         return sorted(logs.names(self._objects, self.log(anchor, asked).tree))
 
     def _held(self, anchor: Digest, asked: Asked) -> Verified[Log]:
-        if anchor not in self._logs:
+        if anchor not in self._told.logs:
             found = sets.floor_of(self._store, self._objects, anchor)[1]
             if found is None:
                 raise _not_here(str(anchor), asked.where)
-            self._logs[anchor] = found
-        return self._logs[anchor]
+            self._told.logs[anchor] = found
+        return self._told.logs[anchor]
 
     def _ask(self, anchor: Digest, asked: Asked) -> None:
         """Read the set's log from every place it is named at, or from those it was fetched from when none of them answers.
@@ -154,7 +181,9 @@ class Stock:
         # What did not hold the locked entry is looked at again beside a log that does: it lags behind, or it is another one.
         self._serve(anchor, [p for p, error in failed.items() if error.code == "ATOM-8703"], asked, failed)
         for error in failed.values():
-            self.host.progress.say(f"warning: {error.what}")
+            if error.what not in self._told.said:
+                self._told.said.add(error.what)
+                self.host.progress.say(f"warning: {error.what}")
         self._serving[anchor] = serving
         self._asked[anchor] = serving[-1]
 
@@ -165,7 +194,7 @@ class Stock:
         for place in places:
             before = refs.get(self._store, log)
             try:
-                served = self._by_url.get(place) or self._fetch(place, asked.where)
+                served = self._fetch(place, asked.where)
             except AtomError as error:
                 if not isinstance(error, UnavailableError) and error.code not in ("ATOM-3011", "ATOM-8703"):
                     raise
@@ -179,20 +208,41 @@ class Stock:
         return serving
 
     def _fetch(self, place: str, where: str) -> Digest:
-        """Read the log that a place serves, keep it, and say of which set it is."""
+        """Read the log that a place serves, keep it, and say of which set it is; a place is read once a run."""
+        if place in self._told.failed:
+            failed: AtomError = self._told.failed[place]
+            failed.where = where
+            raise failed
+        if place in self._told.sets:
+            anchor, head = self._told.sets[place]
+            if place not in self._checked:
+                self._check_known(self._store, anchor, head, place, where)
+        else:
+            try:
+                anchor, head = self._told.sets[place] = self._read_log(place, where)
+            except UnavailableError as error:
+                self._told.failed[place] = error
+                raise
+        self._checked.add(place)
+        self._asked.setdefault(anchor, place)
+        return anchor
+
+    def _read_log(self, place: str, where: str) -> tuple[Digest, Oid]:
         with sets.fetched_log(self.host, place) as fetched:
             log = fetched.log.value
-            known = self._old.get(log.anchor)
-            if known is not None and not repos.is_ancestor(fetched.incoming.repo, known.head, log.head):
-                raise RefusedError("ATOM-8703", f"the log at '{uri.redact(place)}' does not hold the entry that the lock was made from", where=where,
-                                   note=f"locked {known.head}\nserved {log.head} (entry {log.seq})",
-                                   hint="a mirror that lags behind shows an older log, so does an attacker; ask whoever serves it")  # fmt: skip
+            self._check_known(fetched.incoming.repo, log.anchor, log.head, place, where)
             sets.require_trust(self.host, log, uri.redact(place), self._consent)
             sets.keep_log(self.host, fetched, [])
-        self._logs.pop(log.anchor, None)
-        self._by_url[place] = log.anchor
-        self._asked.setdefault(log.anchor, place)
-        return log.anchor
+        self._told.logs.pop(log.anchor, None)
+        return log.anchor, log.head
+
+    def _check_known(self, repo: Repo, anchor: Digest, head: Oid, place: str, where: str) -> None:
+        """A log must hold the entries that the lock was made from."""
+        for known in self._old.get(anchor, ()):
+            if not repos.is_ancestor(repo, known.head, head):
+                raise RefusedError("ATOM-8703", f"the log at '{uri.redact(place)}' does not hold the entry that the lock was made from", where=where,
+                                   note=f"locked {known.head}\nserved {head}",
+                                   hint="a mirror that lags behind shows an older log, so does an attacker; ask whoever serves it")  # fmt: skip
 
     # ---- atoms -----------------------------------------------------------------------------------------------------------
 
@@ -242,9 +292,9 @@ class Stock:
         return self._refs().get(ref) == oid_of("tag", tag, self._store.object_format)
 
     def _refs(self) -> dict[str, Oid]:
-        if self._listed is None:
-            self._listed = dict(refs.listing(self._store, refnames.SETS))
-        return self._listed
+        if not self._told.refs:
+            self._told.refs.update(refs.listing(self._store, refnames.SETS))
+        return self._told.refs
 
     def _read(self, release: Release) -> Package:
         objects = self._objects
@@ -300,7 +350,7 @@ class Stock:
             for tag in tags:
                 write_loose(self._store, "tag", tag)
             refs.update(self._store, [c for c in changes if c.new != c.old], "git atom lock")
-        self._listed = None
+        self._told.refs.clear()
 
     def _subs(
         self, incoming: remote.Incoming, inside: Objects, anchor: Digest, trees: Sequence[Oid], source: str

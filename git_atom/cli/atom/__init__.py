@@ -9,6 +9,14 @@ _OWNING = (
 _KEY = Arg(
     "key", "a public key: its file, its line in quotes, or where it is known (to gpg, too) its fingerprint", "", "file"
 )
+_MANY = (
+    Opt(("--all",), "every atom of the work tree"),
+    Opt(("--together",), "choose one version of each name for all of them"),
+)
+_CHOOSING = (
+    Opt(("--offline",), "use no network"),
+    Opt(("--minimise",), "choose the fewest atoms, and only then what is locked and the newest"),
+)
 _REASON = Opt(("--reason",), "why, for people to read; needed", "value", "<text>")
 
 COMMANDS: tuple[Command, ...] = (
@@ -31,13 +39,13 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "lock",
-        "bring the lock up to the manifest",
-        (Arg("dir", "directory of the atom; the current one when none is named", "?", "dir"),),
+        "bring locks up to their manifests",
+        (Arg("dir", "directories of atoms; the current one when none is named", "*", "dir"),),
         (
-            Opt(("--locked",), "refuse when the lock would change"),
-            Opt(("--frozen",), "only hold the lock against its manifest, look at nothing else"),
-            Opt(("--offline",), "use no network"),
-            Opt(("--minimise",), "choose the fewest atoms, and only then what is locked and the newest"),
+            *_MANY,
+            Opt(("--locked",), "refuse when a lock would change"),
+            Opt(("--frozen",), "only hold each lock against its manifest, look at nothing else"),
+            *_CHOOSING,
         ),
         writes=True,
     ),
@@ -69,8 +77,15 @@ COMMANDS: tuple[Command, ...] = (
         "choose anew what is locked",
         (Arg("name", "an atom, source or pin of the lock, or 'toolchain'; everything when none is named", "*"),),
         (
-            Opt(("--offline",), "use no network"),
-            Opt(("--minimise",), "choose the fewest atoms, and only then what is locked and the newest"),
+            Opt(
+                ("--dir",),
+                "directory of an atom instead of the current one; may be given more than once",
+                "list",
+                "<dir>",
+                complete="dir",
+            ),
+            *_MANY,
+            *_CHOOSING,
         ),
         writes=True,
     ),
