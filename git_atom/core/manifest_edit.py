@@ -1,82 +1,119 @@
-"""Editing a person's manifest in place: one dependency comes, changes or goes, and every other byte stays. Door: tomlkit.
+"""Editing a person's manifest in place: one table or one item of a list comes, changes or goes, and every other byte stays. Door: tomlkit.
 
 tomlkit rewrites a value where it stands, with its comment and spacing. It takes comments that stand before the next table for part of
-the table above, so whole tables are put in and taken out by lines, found by the scanner that knows where everything stands. Whatever
-was done, the result is read again and must say exactly what was asked for.
+the table above, so whole tables are put in and taken out by lines, and items of lists by their places, found by the scanner that knows
+where everything stands. Whatever was done, the result is read again and must say exactly what was asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from git_atom.core import toml_lines
-from git_atom.core.toml_place import Span, spans
+from git_atom.core.toml_place import Span, ends, places, spans
 from git_atom.errors import CannotError
 
 Value = str | tuple[str, ...]
-_BEFORE = ("atom", "deps")  # tables a first dependency is put after
+Path = tuple[str, ...]  # of a table: ("deps", "zlib"), ("toolchain",)
+_ORDER = ("atom", "deps", "pins", "srcs", "toolchain")  # a first table of a section is put after those before it
 
 
-def put(data: bytes, name: str, values: Mapping[str, Value]) -> bytes:
-    """The manifest with these keys of `[deps.<name>]` set; other keys of it stay, a new dependency gets a table of its own.
+def put(data: bytes, path: Path, values: Mapping[str, Value]) -> bytes:
+    """The manifest with these keys of a table set; other keys of it stay, a table that is not there is added.
 
     `data` must be a manifest that parses. Raises CannotError ATOM-1026 when the text has a form that cannot be edited.
     """
     text = data.decode()
     wanted = _read(text)
-    there = dict(wanted["deps"][name]) if name in wanted.get("deps", {}) else None
-    wanted.setdefault("deps", {}).setdefault(name, {}).update(
-        {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
-    )
-    if there is None:
-        made = _add_table(text, name, values)
+    there = _at(wanted, path)
+    before = None if there is None else dict(there)
+    _at(wanted, path, make=True).update({k: list(v) if isinstance(v, tuple) else v for k, v in values.items()})
+    if before is None:
+        made = _add_table(text, path, values)
         if not _says(made, wanted):
-            made = _by_tomlkit(text, name, values)
+            made = _by_tomlkit(text, path, values)
     else:
         made = text
         for key, value in values.items():
-            if there.get(key) != wanted["deps"][name][key]:
-                made = _set(made, name, key, value)
-    return _held(made, wanted, name)
+            if before.get(key) != _at(wanted, path)[key]:
+                made = _set(made, path, key, value)
+    return _held(made, wanted, path)
 
 
-def drop(data: bytes, name: str) -> bytes:
-    """The manifest without the dependency `name`, which must be in it. Comments around it stay. Raises CannotError ATOM-1026."""
+def drop(data: bytes, path: Path) -> bytes:
+    """The manifest without a table, which must be in it. Comments around it stay. Raises CannotError ATOM-1026."""
     text = data.decode()
     wanted = _read(text)
-    del wanted["deps"][name]
-    below = [span for span in spans(text) if span.path[:2] == ("deps", name)]
+    above: Any = _at(wanted, path[:-1])
+    del above[path[-1]]
+    below = [span for span in spans(text) if span.path[: len(path)] == path]
     made = text
     for span in reversed(below):
         made = _cut(made, span)
-    if below and not wanted["deps"] and not any(span.path == ("deps",) for span in spans(text)):
-        del wanted["deps"]
+    alone = len(path) > 1 and not above
+    if alone and below and not any(span.path == path[:-1] for span in spans(text)):
+        del wanted[path[0]]
+        alone = False
     if not _says(made, wanted):
-        made = _without(text, name)
-        if not wanted.get("deps") and "deps" not in _read(made):
-            wanted.pop("deps", None)
-    return _held(made, wanted, name)
+        made = _without(text, path)
+        if alone and path[0] not in _read(made):
+            del wanted[path[0]]
+    return _held(made, wanted, path)
 
 
-def drop_key(data: bytes, name: str, key: str) -> bytes:
-    """The manifest without one key of `[deps.<name>]`; unchanged when it is not there. Raises CannotError ATOM-1026."""
+def drop_key(data: bytes, path: Path, key: str) -> bytes:
+    """The manifest without one key of a table; unchanged when it is not there. Raises CannotError ATOM-1026."""
     text = data.decode()
     wanted = _read(text)
-    if key not in wanted["deps"][name]:
+    table = _at(wanted, path)
+    if key not in table:
         return data
-    del wanted["deps"][name][key]
-    import tomlkit
+    del table[key]
+    return _held(_without(text, (*path, key)), wanted, path)
 
-    document: Any = tomlkit.parse(text)
-    del document["deps"][name][key]
-    return _held(str(document.as_string()), wanted, name)
+
+def put_items(data: bytes, path: Path, key: str, items: Sequence[str]) -> bytes:
+    """The manifest with items added at the end of a list of strings, laid out as the list is. Raises CannotError ATOM-1026."""
+    text = data.decode()
+    wanted = _read(text)
+    _at(wanted, path)[key].extend(items)
+    made = text
+    for item in items:
+        made = _append(made, (*path, key), toml_lines.quote(item))
+    if not _says(made, wanted):
+        made = _by_tomlkit(text, path, {key: tuple(_at(wanted, path)[key])})
+    return _held(made, wanted, path)
+
+
+def drop_item(data: bytes, path: Path, key: str, item: str) -> bytes:
+    """The manifest without an item of a list of strings, wherever it stands there; a comment after it goes too. Raises CannotError ATOM-1026."""
+    text = data.decode()
+    wanted = _read(text)
+    table = _at(wanted, path)
+    made = text
+    for at in reversed([at for at, one in enumerate(table[key]) if one == item]):
+        made = _remove(made, (*path, key), at)
+    table[key] = [one for one in table[key] if one != item]
+    if not _says(made, wanted):
+        made = _by_tomlkit(text, path, {key: tuple(table[key])})
+    return _held(made, wanted, path)
 
 
 def _read(text: str) -> dict[str, Any]:
     import tomllib
 
     return tomllib.loads(text)
+
+
+def _at(value: Any, path: Path, *, make: bool = False) -> Any:
+    """The table at a path; None when it is not there, unless it is to be made."""
+    for key in path:
+        if key not in value and not make:
+            return None
+        value = value.setdefault(key, {})
+    return value
 
 
 def _says(text: str, wanted: dict[str, Any]) -> bool:
@@ -86,10 +123,11 @@ def _says(text: str, wanted: dict[str, Any]) -> bool:
         return False
 
 
-def _held(text: str, wanted: dict[str, Any], name: str) -> bytes:
+def _held(text: str, wanted: dict[str, Any], path: Path) -> bytes:
     if not _says(text, wanted):
-        raise CannotError("ATOM-1026", f"[deps.{name}] cannot be edited in place", note="the manifest writes its dependencies in an unusual form",
-                          hint=f"write them as tables, [deps.{name}], or edit the file by hand, then git atom lock")  # fmt: skip
+        shown = f"[{'.'.join(path)}]"
+        raise CannotError("ATOM-1026", f"{shown} cannot be edited in place", note=f"the manifest writes [{path[0]}] in an unusual form",
+                          hint=f"write it as a table, {shown}, or edit the file by hand, then git atom lock")  # fmt: skip
     return text.encode()
 
 
@@ -106,17 +144,16 @@ def _lines(text: str) -> list[str]:
     return [line + "\n" for line in text.split("\n")[:-1]] + ([last] if (last := text.rpartition("\n")[2]) else [])
 
 
-def _add_table(text: str, name: str, values: Mapping[str, Value]) -> str:
-    """Put `[deps.<name>]` after the last dependency, else after what the manifest says of the atom itself."""
+def _add_table(text: str, path: Path, values: Mapping[str, Value]) -> str:
+    """Put a table after the last one of its section, else after those that come before it."""
     end = _ending(text)
-    key = name if all(c.isascii() and (c.isalnum() or c in "-_") for c in name) else toml_lines.quote(name)
-    table = [f"[deps.{key}]{end}", *(f"{k} = {_value(v)}{end}" for k, v in values.items())]
+    table = [f"[{'.'.join(map(_key, path))}]{end}", *(f"{k} = {_value(v)}{end}" for k, v in values.items())]
     lines = _lines(text)
     if lines and not lines[-1].endswith("\n"):
         lines[-1] += end
     at = len(lines)
     found: list[Span] = spans(text)
-    for top in reversed(_BEFORE):
+    for top in reversed(_ORDER[: _ORDER.index(path[0]) + 1]):
         ours = [span for span in found if span.path[:1] == (top,)]
         if ours:
             at = ours[-1].last
@@ -124,6 +161,10 @@ def _add_table(text: str, name: str, values: Mapping[str, Value]) -> str:
     before = [end] if at and lines[at - 1].strip() else []
     after = [end] if at < len(lines) and lines[at].strip() else []
     return "".join([*lines[:at], *before, *table, *after, *lines[at:]])
+
+
+def _key(text: str) -> str:
+    return text if text and all(c.isascii() and (c.isalnum() or c in "-_") for c in text) else toml_lines.quote(text)
 
 
 def _cut(text: str, span: Span) -> str:
@@ -144,37 +185,103 @@ def _value(value: Value) -> str:
     return "[" + ", ".join(toml_lines.quote(item) for item in value) + "]"
 
 
+# ---- items of lists, by their places -------------------------------------------------------------------------------------
+
+_REST = r"[ \t]*(?:#[^\n]*)?\r?(?:\n|\Z)"  # of a line on which nothing more stands
+
+
+def _items(text: str, path: Path) -> list[tuple[int, int]]:
+    """Where the items of a list begin and end in a text."""
+    starts = [0]
+    for line in _lines(text):
+        starts.append(starts[-1] + len(line))
+    found: list[tuple[int, int]] = []
+    where = places(text)
+    while (place := where.get((*path, len(found)))) is not None:
+        begin = starts[place[0] - 1] + place[1] - 1
+        found.append((begin, ends(text, begin)))
+    return found
+
+
+def _alone(text: str, begin: int) -> int:
+    """Where the line of an item begins when nothing stands before it there, else -1."""
+    line = text.rfind("\n", 0, begin) + 1
+    return line if not text[line:begin].strip(" \t") else -1
+
+
+def _append(text: str, path: Path, item: str) -> str:
+    """Add an item: on a line of its own when the last one has one."""
+    items = _items(text, path)
+    if not items:
+        return text
+    begin, end = items[-1]
+    line = _alone(text, begin)
+    if line < 0:
+        return f"{text[:end]}, {item}{text[end:]}"
+    comma = re.compile(r"[ \t]*,").match(text, end)
+    after = comma.end() if comma else end
+    rest = re.compile(_REST).match(text, after)
+    indent, new = text[line:begin], _ending(text)
+    if rest is None:
+        return f"{text[:after]}{'' if comma else ','}{new}{indent}{item}{text[after:]}"
+    return f"{text[:end]},{text[after : rest.end()]}{indent}{item}{',' if comma else ''}{new}{text[rest.end() :]}"
+
+
+def _remove(text: str, path: Path, at: int) -> str:
+    """Take an item out: with its line when it has one of its own, else with the comma and the space beside it."""
+    items = _items(text, path)
+    begin, end = items[at]
+    comma = re.compile(r"[ \t]*,").match(text, end)
+    after = comma.end() if comma else end
+    line = _alone(text, begin)
+    rest = re.compile(_REST).match(text, after)
+    last = items[at - 1][1] if at and not comma else -1  # where the item before ends, which then is the last one
+    if line >= 0 and rest is not None:
+        if last < 0:
+            return text[:line] + text[rest.end() :]
+        return text[:last] + re.sub(r"^[ \t]*,", "", text[last:line]) + text[rest.end() :]
+    if comma:
+        space = re.compile(r"[ \t]*").match(text, after)
+        return text[:begin] + text[space.end() if space else after :]
+    return text[: last if last >= 0 and "#" not in text[last:begin] else begin] + text[end:]
+
+
 # ---- values, by tomlkit --------------------------------------------------------------------------------------------------
 
 
-def _set(text: str, name: str, key: str, value: Value) -> str:
-    """Change or add one key of a dependency that is there."""
-    span = next((s for s in spans(text) if s.path == ("deps", name)), None)
-    if span is not None and key not in _read(text)["deps"][name]:
+def _set(text: str, path: Path, key: str, value: Value) -> str:
+    """Change or add one key of a table that is there."""
+    span = next((s for s in spans(text) if s.path == path), None)
+    if span is not None and key not in _at(_read(text), path):
         lines = _lines(text)
         if not lines[span.last - 1].endswith("\n"):
             lines[span.last - 1] += _ending(text)
         sample = lines[span.last - 1]
         indent = sample[: len(sample) - len(sample.lstrip(" \t"))]
         return "".join([*lines[: span.last], f"{indent}{key} = {_value(value)}{_ending(text)}", *lines[span.last :]])
-    return _by_tomlkit(text, name, {key: value})
+    return _by_tomlkit(text, path, {key: value})
 
 
-def _by_tomlkit(text: str, name: str, values: Mapping[str, Value]) -> str:
+def _by_tomlkit(text: str, path: Path, values: Mapping[str, Value]) -> str:
     import tomlkit
 
     document: Any = tomlkit.parse(text)
-    deps = document["deps"]
-    if name not in deps:
-        deps[name] = tomlkit.inline_table()
+    table = document
+    for key in path:
+        if key not in table:
+            table[key] = tomlkit.inline_table()
+        table = table[key]
     for key, value in values.items():
-        deps[name][key] = list(value) if isinstance(value, tuple) else value
+        table[key] = list(value) if isinstance(value, tuple) else value
     return str(document.as_string())
 
 
-def _without(text: str, name: str) -> str:
+def _without(text: str, path: Path) -> str:
     import tomlkit
 
     document: Any = tomlkit.parse(text)
-    del document["deps"][name]
+    table = document
+    for key in path[:-1]:
+        table = table[key]
+    del table[path[-1]]
     return str(document.as_string())

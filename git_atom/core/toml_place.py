@@ -102,6 +102,12 @@ def spans(text: str) -> list[Span]:
             _pair(tokens, token, (), places_)
 
 
+def ends(text: str, at: int) -> int:
+    """Where the token that begins at an offset of a text ends."""
+    match = _TOKEN.match(text, at)
+    return match.end() if match else at
+
+
 def _place(text: str, at: int) -> Place:
     line = text.count("\n", 0, at)
     return line + 1, at - (text.rfind("\n", 0, at) + 1) + 1

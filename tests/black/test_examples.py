@@ -75,7 +75,13 @@ def test_every_page_is_read() -> None:
 
 @pytest.fixture
 def served(home: Path, key: Path, run: Run) -> str:
-    """Another project's repository at https://git.example.org/zlib; returns the anchor of its set."""
+    """Other projects' repositories at https://git.example.org/zlib and /certs; returns the anchor of the first one's set."""
+    certs = home / "served/certs"
+    run("git", "init", "-q", certs)
+    (certs / "bundle.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    run("git", "add", ".", cwd=certs)
+    run("git", "commit", "-qm", "certs", cwd=certs)
+    run("git", "tag", "2025", cwd=certs)
     other = home / "other"
     run("git", "init", "-q", other)
     (other / "zlib").mkdir()

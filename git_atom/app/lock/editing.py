@@ -8,15 +8,16 @@ from typing import NamedTuple
 
 from git_atom.app import workdir
 from git_atom.app.atom import asking, sets
-from git_atom.app.lock import intent
-from git_atom.app.lock.intent import Files, Made, unknown
+from git_atom.app.lock import intent, stating
+from git_atom.app.lock.intent import Files, Made
+from git_atom.app.lock.stating import Asked
 from git_atom.core import lock as locks
 from git_atom.core import manifest as manifests
 from git_atom.core import refnames, uri
 from git_atom.core.digest import Digest
 from git_atom.core.host import Host
 from git_atom.core.lock import Lock
-from git_atom.core.manifest import USES, Dep, Manifest
+from git_atom.core.manifest import USES, Manifest
 from git_atom.core.uri import Uri
 from git_atom.core.version import ANY
 from git_atom.errors import AtomError, ConflictError, MalformedError, NegativeError
@@ -28,7 +29,7 @@ from git_atom.trust import log as logs
 
 
 class Edited(NamedTuple):
-    """What became of manifest and lock: their paths, the dependencies as they are told, changes of the lock, whether anything is other."""
+    """What became of manifest and lock: their paths, the requirements that are other as they are told, changes of the lock, whether anything is other."""
 
     manifest: str
     lock: str
@@ -46,54 +47,52 @@ class _Source(NamedTuple):
 
 def add(
     host: Host,
-    texts: Sequence[str],
+    asked: Asked,
     *,
-    uses: Sequence[str] = (),
     offline: bool = False,
     dry_run: bool = False,
     consent: sets.Consent | None = None,
 ) -> Edited:
-    """Make atoms dependencies of the atom in the current directory, or change how they are, and lock.
+    """Put requirements into the manifest of the atom in the current directory, or change how they are, and lock.
 
-    Without a requirement the newest version is taken, and what is compatible with it written down. Aliases are expanded, credentials
-    left out. Raises what URIs, sources and locking raise; nothing is written then.
+    Of an atom without a requirement the newest version is taken, and what is compatible with it written down. Aliases are expanded,
+    credentials left out. Raises UsageError ATOM-9001 for words of another form, ConflictError ATOM-8730 for packages beside an
+    environment, and what URIs, sources and locking raise; nothing is written then.
     """
+    stating.check(asked)
     files = intent.read(host, ".")
-    data, asked = files.data, []
-    before = files.value
-    for text in texts:
-        wanted = Uri.parse(text)
-        source = _source(host, files, before, wanted)
+    if asked.kind != stating.DEP:
+        after = _with(files, stating.state(host, files, asked))
+        ground = intent.stand(host, after, offline=offline, consent=consent)
+        return _done(files, after.data, intent.work_out(ground, after), dry_run)
+    data, wanted = files.data, []
+    for text in asked.words:
+        one = Uri.parse(text)
+        source = _source(host, files, files.value, one)
         values: dict[str, str | tuple[str, ...]] = {"path": source.path} if source.path else {"url": source.url}
-        if wanted.requirement:
-            values["version"] = str(wanted.requirement)
-        if uses:
-            values["for"] = tuple(use for use in USES if use in uses)
-        data = _put(data, before, wanted.name, values)
-        asked.append(wanted._replace(source=source.url or source.path))
+        if one.requirement:
+            values["version"] = str(one.requirement)
+        if asked.uses:
+            values["for"] = tuple(use for use in USES if use in asked.uses)
+        data = _put(data, files.value, one.name, values)
+        wanted.append(one._replace(source=source.url or source.path))
     ground = intent.stand(host, _with(files, data), offline=offline, consent=consent)
-    ground = ground._replace(pending=tuple(str(one) for one in asked))
+    ground = ground._replace(pending=tuple(str(one) for one in wanted))
     made = intent.work_out(ground, _with(files, data))
-    data = _settled(data, files.manifest, made.lock, [one.name for one in asked])
+    data = _settled(data, files.manifest, made.lock, [one.name for one in wanted])
     return _done(files, data, made, dry_run)
 
 
-def remove(host: Host, names: Sequence[str], *, offline: bool = False, dry_run: bool = False) -> Edited:
-    """Take dependencies out of the manifest of the atom in the current directory, and lock.
+def remove(host: Host, names: Sequence[str], *, kind: str = "", offline: bool = False, dry_run: bool = False) -> Edited:
+    """Take requirements (of one kind, when it is given) out of the manifest of the atom in the current directory, and lock.
 
-    Raises NegativeError ATOM-8708 for a name that is none, CannotError ATOM-1026 for a text that cannot be edited.
+    Raises NegativeError ATOM-8708 for a name that is none, ConflictError ATOM-8731 for one that is several, CannotError ATOM-1026 for a
+    text that cannot be edited.
     """
-    from git_atom.core import manifest_edit
-
     files = intent.read(host, ".")
-    data = files.data
-    known = {dep.name for dep in files.value.deps}
-    for name in dict.fromkeys(names):
-        if name not in known:
-            raise unknown(name, known, files.manifest)
-        data = manifest_edit.drop(data, name)
-    ground = intent.stand(host, _with(files, data), offline=offline, consent=None)
-    return _done(files, data, intent.work_out(ground, _with(files, data)), dry_run)
+    after = _with(files, stating.without(files, names, kind))
+    ground = intent.stand(host, after, offline=offline, consent=None)
+    return _done(files, after.data, intent.work_out(ground, after), dry_run)
 
 
 def _with(files: Files, data: bytes) -> Files:
@@ -107,8 +106,8 @@ def _put(data: bytes, before: Manifest, name: str, values: dict[str, str | tuple
     old = next((dep for dep in before.deps if dep.name == name), None)
     other = "url" if "path" in values else "path"
     if old is not None and (old.url if other == "url" else old.path):
-        data = manifest_edit.drop_key(data, name, other)
-    return manifest_edit.put(data, name, values)
+        data = manifest_edit.drop_key(data, ("deps", name), other)
+    return manifest_edit.put(data, ("deps", name), values)
 
 
 def _settled(data: bytes, where: str, lock: Lock, names: Sequence[str]) -> bytes:
@@ -118,7 +117,7 @@ def _settled(data: bytes, where: str, lock: Lock, names: Sequence[str]) -> bytes
     for dep in manifests.parse(data, where).deps:
         atom = next((lock.atom(row.atom) for row in lock.deps if row.key == dep.name), None)
         if dep.name in names and dep.url and dep.requirement == ANY and atom is not None:
-            data = manifest_edit.put(data, dep.name, {"version": f"^{atom.version}"})
+            data = manifest_edit.put(data, ("deps", dep.name), {"version": f"^{atom.version}"})
     return data
 
 
@@ -129,24 +128,8 @@ def _done(files: Files, data: bytes, made: Made, dry_run: bool) -> Edited:
         both = [(os.path.join(files.folder, manifests.FILE), data)] if changed else []
         both += [(os.path.join(files.folder, locks.FILE), made.text)] if made.changed else []
         workdir.write_all(both)
-    edits = _edits(files.value.deps, manifests.parse(data, files.manifest).deps)
+    edits = stating.differences(files.value, manifests.parse(data, files.manifest))
     return Edited(files.manifest, files.lock, edits, made.changes, changed or made.changed)
-
-
-def _edits(old: Sequence[Dep], new: Sequence[Dep]) -> tuple[str, ...]:
-    was, now = ({dep.name: _told(dep) for dep in deps} for deps in (old, new))
-    out = []
-    for name in sorted(was.keys() | now.keys()):
-        if was.get(name) != now.get(name):
-            sign = "+" if name not in was else "-" if name not in now else "~"
-            out.append(f"{sign} {now.get(name) or was[name]}")
-    return tuple(out)
-
-
-def _told(dep: Dep) -> str:
-    return f"{dep.url or dep.path}::{dep.name}@{dep.requirement}" + (
-        "" if dep.uses == ("build", "run") else f" for {', '.join(dep.uses)}"
-    )
 
 
 # ---- where an atom is from -----------------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ def new(host: Host, folder: str, *, name: str = "", kind: str = "package", dry_r
             error.hint = f"name it: git atom new {folder} --id <name>"
         raise
     found = scaffold.guess(lambda sign: os.path.isfile(os.path.join(place, sign)))
-    text = scaffold.manifest(name, kind, found, _suite(host))
+    text = scaffold.manifest(name, kind, found, suite(host))
     manifests.parse(text.encode(), shown)
     if not dry_run:
         os.makedirs(place, exist_ok=True)
@@ -52,7 +52,7 @@ def new(host: Host, folder: str, *, name: str = "", kind: str = "package", dry_r
     return New(shown, name, found.system, found.sign)
 
 
-def _suite(host: Host) -> str:
+def suite(host: Host) -> str:
     """The suite of this machine as a first proposal; the manifest states it from then on."""
     from git_atom.ingest.apt import AptState
 

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from git_atom.app.lock.editing import Edited, add
+from git_atom.app.lock.stating import DEP, KINDS, Asked
 from git_atom.cli.atom import summary
 from git_atom.cli.atom.consent import consent
 from git_atom.cli.parser import Ask
+from git_atom.errors import UsageError
 
 
 def run(ask: Ask) -> int:
-    """Add dependencies to the manifest and lock; a summary is talk, the paths of both files are the output."""
-    done = add(
-        ask.host, ask["uri"], uses=ask["for"], offline=ask["offline"], dry_run=ask["dry_run"], consent=consent(ask)
+    """Put requirements into the manifest and lock; a summary is talk, the paths of both files are the output."""
+    wanted = Asked(
+        kind(ask) or DEP,
+        tuple(ask["uri"]),
+        tuple(ask["for"]),
+        ask["entry"] or "",
+        ask["adopt"] or "",
+        ask["suite"] or "",
     )
-    return told(ask, done)
+    return told(ask, add(ask.host, wanted, offline=ask["offline"], dry_run=ask["dry_run"], consent=consent(ask)))
+
+
+def kind(ask: Ask) -> str:
+    """Which kind of requirement an option says that the words are; empty when none does. Raises UsageError ATOM-9001 for two of them."""
+    given = [one for one in KINDS if ask.values.get(one)]
+    if len(given) > 1:
+        raise UsageError("ATOM-9001", f"'--{given[0]}' and '--{given[1]}' exclude each other",
+                         hint="give the command once for each")  # fmt: skip
+    return given[0] if given else ""
 
 
 def told(ask: Ask, done: Edited) -> int:
