@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -81,6 +84,82 @@ def test_all_gives_what_each_alone_gives(home: Path, run: Run, layered: Path) ->
     (layered / "nested/zbase/x").write_text("z")
     done = run("git", "atom", "lock", "app", cwd=layered, status=128)
     assert "ATOM-8042" in done.stderr and "git atom lock lib" in done.stderr
+
+
+def test_many_in_a_chain(home: Path, run: Run, project: Path, published: Publish) -> None:
+    """So many that git is asked once for all files; each has the next in its tree or needs it, and the last is below all of them."""
+    url = published("zed", ("zed", "1.0.0", ""))
+    for at in range(12):
+        more = local(f"../a{at + 1}") if at < 11 else need(url, "zed")
+        atom(project / f"a{at}", f"a{at}", more=more + ('[srcs.x]\npath = "../a11/atom.lock"\n' if at == 3 else ""))
+    (project / "a9/ünï cödé").write_text("x")
+    twin = home / "twin"
+    shutil.copytree(project, twin)
+    run("git", "atom", "lock", "--all", cwd=project)
+    for at in reversed(range(12)):
+        run("git", "atom", "lock", f"a{at}", cwd=twin)
+    assert locks(project) == locks(twin) and len(locks(twin)) == 12
+    published("zed", ("zed", "1.1.0", ""))
+    run("git", "atom", "update", "--all", "zed", cwd=project)
+    for at in reversed(range(12)):
+        run("git", "atom", "update", "zed", cwd=twin / f"a{at}")
+    assert locks(project) == locks(twin) and locked(project / "a0")["zed"] == "1.1.0"
+
+
+def test_outside_of_a_repository(home: Path, run: Run, published: Publish) -> None:
+    url = published("zed", ("zed", "1.0.0", ""))
+    for name in ("a", "b"):
+        atom(home / name, name, more=need(url, "zed"))
+    run("git", "atom", "lock", "a", "b", "--together")
+    run("git", "atom", "lock", "a", "b", "--locked")
+    assert locked(home / "b") == {"zed": "1.0.0"}
+    assert "ATOM-2003" in run("git", "atom", "lock", "--all", status=128).stderr
+
+
+def test_one_that_is_killed_leaves_whole_locks(home: Path, run: Run, layered: Path) -> None:
+    """Each lock is the old one or the new one, and the same command finishes the work."""
+    run("git", "atom", "lock", "--all", cwd=layered)
+    old = locks(layered)
+    atom(layered / "nested/zbase", "zbase", "1.1.0")
+    run("git", "atom", "lock", "--all", cwd=layered)
+    new = locks(layered)
+    assert all(old[name] != new[name] for name in ("app", "lib", "a-tool"))
+    for how in (signal.SIGKILL, signal.SIGINT):
+        for pause in range(0, 500, 50):
+            for name, data in old.items():
+                (layered / name / "atom.lock").write_bytes(data)
+            going = subprocess.Popen(["git-atom", "lock", "--all"], cwd=layered, stdout=-3, stderr=-3)
+            time.sleep(pause / 1000)
+            going.send_signal(how)
+            going.wait()
+            assert all(data in (old[name], new[name]) for name, data in locks(layered).items())
+            run("git", "atom", "lock", "--all", cwd=layered)
+            assert locks(layered) == new
+
+
+def test_every_lock_binds(home: Path, run: Run, project: Path, published: Publish) -> None:
+    """A log that is older than what one of the locks was made from is refused, although it is new enough for the others."""
+    url = published("zed", ("zed", "1.0.0", ""))
+    for name in ("a", "b"):
+        atom(project / name, name, more=need(url, "zed"))
+    run("git", "atom", "lock", "a", cwd=project)
+    shutil.copytree(home / "zed.git", home / "old.git")
+    published("zed", ("zed", "1.1.0", ""))
+    run("git", "atom", "lock", "b", cwd=project)
+    assert (locked(project / "a"), locked(project / "b")) == ({"zed": "1.0.0"}, {"zed": "1.1.0"})
+    # what is chosen together from two locks stands on the newer log, asked for or not
+    whole = locks(project)
+    run("git", "atom", "lock", "--all", "--together", "--offline", cwd=project)
+    assert locks(project)["a"] == locks(project)["b"] == whole["b"]
+    (project / "a/atom.lock").write_bytes(whole["a"])
+    shutil.rmtree(home / "zed.git")
+    (home / "old.git").rename(home / "zed.git")
+    shutil.rmtree(home / ".local/share/git-atom/store.git")
+    shutil.rmtree(home / ".cache/git-atom")
+    run("git", "atom", "lock", "a", cwd=project)  # positive control
+    for more in ((), ("--together",)):
+        done = run("git", "atom", "update", "--all", *more, cwd=project, status=2)
+        assert "ATOM-8703" in done.stderr and locks(project) == whole
 
 
 def test_a_lock_that_git_ignores_is_no_part_of_a_tree(home: Path, run: Run, layered: Path) -> None:
@@ -238,8 +317,25 @@ def test_together_one_version_of_a_name(home: Path, run: Run, project: Path, pub
     run("git", "atom", "lock", "--all", "--together", cwd=project)
     assert locked(project / "new") == {"web": "1.0.0", "zlib": "1.2.0", "old": "1.0.0"}
     run("git", "atom", "lock", "--all", "--locked", cwd=project)
-    run("git", "atom", "lock", "--all", "--together", "--minimise", cwd=project)
     run("git", "atom", "lock", "--all", "--together", "--minimise", "--locked", cwd=project)
+
+
+def test_together_the_fewest_atoms(home: Path, run: Run, project: Path, published: Publish) -> None:
+    deep = published("deep", ("deep", "1.0.0", ""))
+    web = published("web", ("web", "1.0.0", ""))
+    published("web", ("web", "1.1.0", need(deep, "deep")), lock=True)
+    atom(project / "a", "a", more=need(web, "web"))
+    atom(project / "b", "b", more=need(web, "web", ">=1.1") + need(deep, "deep"))
+    atom(project / "c", "c")
+    run("git", "atom", "lock", "--all", "--minimise", cwd=project)
+    assert locked(project / "a") == {"web": "1.0.0"} and locked(project / "b") == {"web": "1.1.0", "deep": "1.0.0"}
+    run("git", "atom", "lock", "--all", "--together", "--minimise", cwd=project)
+    assert locked(project / "a") == locked(project / "b") == {"web": "1.1.0", "deep": "1.0.0"}
+    atom(project / "b", "b", more=need(web, "web"))
+    run("git", "atom", "lock", "c", "b", "a", "--together", "--minimise", cwd=project)
+    assert locked(project / "a") == locked(project / "b") == {"web": "1.0.0"}
+    run("git", "atom", "update", "--dir", "c", "--dir", "a", "--dir", "b", "--together", "web", cwd=project)
+    assert locked(project / "a") == locked(project / "b") == {"web": "1.1.0", "deep": "1.0.0"}
 
 
 def test_together_without_a_solution_tells_each_by_its_file(

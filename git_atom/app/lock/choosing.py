@@ -62,7 +62,8 @@ def choose_together(grounds: Sequence[Ground], stock: Stock) -> dict[Edge, Versi
     wants = [want for ground in grounds for want in ground.wants if ground.path_of(want.dep) not in at]
     if not wants:
         return {}
-    ground = grounds[0]._replace(old=union([one.old for one in grounds]))
+    free = frozenset(name for one in grounds for name in one.free)
+    ground = grounds[0]._replace(old=union([one.old for one in grounds]), free=free)
     shelf = Shelf(ground, stock, wants)
     things = [shelf.thing(one.candidate) for one in search(ground, shelf).chosen]
     return {thing.edge: thing.version for thing in things if thing.set}
@@ -93,11 +94,15 @@ def _stock(ground: Ground) -> Stock:
 
 
 def search(ground: Ground, shelf: Shelf) -> Solution:
-    """Solve what a shelf asks for, at first with what is locked alone. Raises NoSolutionError ATOM-8041, 8048, 8700."""
-    if ground.minimise:
+    """Solve what a shelf asks for, at first with what is locked alone, and with nothing but what was chosen before where that was done.
+
+    Raises NoSolutionError ATOM-8041, 8048, 8700.
+    """
+    minimise = ground.minimise and ground.chosen is None
+    if minimise:
         shelf.widen()
-    found = answer(shelf, shelf.roots, minimise=ground.minimise)
-    if isinstance(found, Unsolvable) and not ground.minimise:
+    found = answer(shelf, shelf.roots, minimise=minimise)
+    if isinstance(found, Unsolvable) and not minimise and ground.chosen is None:
         shelf.widen()
         found = answer(shelf, shelf.roots)
     if isinstance(found, Unsolvable):
@@ -232,12 +237,12 @@ def _unedited(ground: Ground, row: LockedAtom) -> None:
 
 
 def _sets(ground: Ground, shelf: Shelf, rows: Sequence[LockedAtom]) -> tuple[LockedSet, ...]:
-    """The sets in use; a head moves on only when what is selected from its set does."""
+    """The sets in use; a head moves on only when what is selected from its set does, and has to when something is new."""
     out = []
     for anchor in sorted({row.set for row in rows if row.set}):
         old = next((s for s in ground.old.sets if s.anchor == anchor), None)
-        before = _selection(ground.old.atoms, anchor)
-        if old is not None and (before == _selection(rows, anchor) or not shelf.stock.was_asked(Digest(anchor))):
+        before, now = _selection(ground.old.atoms, anchor), _selection(rows, anchor)
+        if old is not None and (before == now or (now < before and not shelf.stock.was_asked(Digest(anchor)))):
             head: Oid = old.head
         else:
             head = shelf.stock.head(Digest(anchor))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R = TypeVar("R")
+_MANY = 8  # atoms; for more git is asked once for all files of the work tree
 
 
 class Which(NamedTuple):
@@ -180,7 +181,9 @@ def _grounds(run: _Run, every: Sequence[Files]) -> list[_One]:
         work = None
         if repo is not None:
             top = repo.work_tree or repo.git_dir
-            work = works.get(top) or works.setdefault(top, Work(repo, whole=bool(repo.work_tree) and len(every) > 1))
+            work = works.get(top) or works.setdefault(
+                top, Work(repo, whole=bool(repo.work_tree) and len(every) > _MANY)
+            )
             work.tell(files.folder, files.value, files.old)
         ground = Ground(host, repo, files.folder, files.data, files.value, files.old, how.offline, how.consent,
                         run.names & _known(files.old), run.anew, minimise=how.minimise, work=work)  # fmt: skip
