@@ -1,4 +1,5 @@
-"""`git atom lock` with 200 dependencies: on an unchanged project, with every network protocol forbidden, and what the first lock takes.
+"""`git atom lock` with 200 dependencies, and of 200 atoms of one repository: on what is unchanged, with every network protocol forbidden,
+and what the first lock takes.
 
 The sets are made by the suite itself: ten repositories with twenty atoms each, every fourth atom needing one of another set, so that
 two chains meet at many names. Times are interleaved with `python3 -I -c pass`.
@@ -38,12 +39,15 @@ def main() -> int:
         again = (time.perf_counter() - begin) * 1000
         if (project / "atom.lock").read_bytes() != text or text.count(b"[[atoms]]") != SETS * ATOMS:
             raise SystemExit("the lock changed")
+        alone, linked = workspace(home, env, atom, linked=False), workspace(home, env, atom, linked=True)
     bare, value = statistics.median(times["bare"]), statistics.median(times["lock"])
     figures = [
         {"what": "git atom lock, 200 dependencies unchanged: median", "value": round(value, 1), "unit": "ms", "limit": LIMIT},
         {"what": "the same: to python3 -I -c pass", "value": round(value / bare, 2), "unit": "times", "limit": None},
         {"what": "the same with an empty cache, everything read and solved again", "value": round(again, 1), "unit": "ms", "limit": None},
         {"what": "the first lock, 200 atoms fetched and verified", "value": round(first, 1), "unit": "ms", "limit": None},
+        {"what": "git atom lock --all, 200 atoms with a dependency each, unchanged: median", "value": alone, "unit": "ms", "limit": None},
+        {"what": "the same, each needing one or two others by path", "value": linked, "unit": "ms", "limit": None},
     ]  # fmt: skip
     print(
         json.dumps(
@@ -76,6 +80,30 @@ def make(home: Path, env: dict[str, str], atom: str) -> Path:
     )
     (project / "atom.toml").write_text(f'[atom]\nid = "app"\nversion = "1.0.0"\n{deps}')
     return project
+
+
+def workspace(home: Path, env: dict[str, str], atom: str, *, linked: bool) -> float:
+    """Milliseconds to see that a repository of 200 atoms is unchanged."""
+    project = home / f"workspace{linked:d}"
+    call(env, home, "git", "init", "-q", str(project))
+    for at in range(SETS * ATOMS):
+        folder = project / f"a{at}"
+        folder.mkdir()
+        needs = [f'url = "file://{home}/set0.git"\nversion = "^1"\n']
+        keys = [name(0, at % ATOMS)]
+        for other in sorted({at // 2, at - 1} - {at, -1}) if linked else ():
+            keys.append(f"a{other}")
+            needs.append(f'path = "../a{other}"\n')
+        deps = "".join(f"[deps.{key}]\n{need}" for key, need in zip(keys, needs, strict=True))
+        (folder / "atom.toml").write_text(f'[atom]\nid = "a{at}"\nversion = "1.0.0"\n{deps}')
+        (folder / "source.c").write_text(f"/* {at} */\n")
+    call(env, project, atom, "lock", "-q", "--all")
+    times = []
+    for _ in range(5):
+        begin = time.perf_counter()
+        call(env | NO_NETWORK, project, atom, "lock", "-q", "--all", "--locked")
+        times.append((time.perf_counter() - begin) * 1000)
+    return round(statistics.median(times), 1)
 
 
 def name(at: int, number: int) -> str:

@@ -57,6 +57,9 @@ class _Told(NamedTuple):
     failed: dict[str, AtomError]
     said: set[str]
     logs: dict[Digest, Verified[Log]]
+    versions: dict[tuple[Digest, Oid, str], list[tuple[Version, str]]]  # by set, head of its log and name
+    minimum: dict[Digest, int]  # the least age that the user's policy for a set asks for
+    forked: dict[Digest, bool]  # whether two logs of a set were seen, and the user settled on neither
     refs: dict[str, Oid]  # of the store; empty when they are to be listed
 
 
@@ -69,7 +72,7 @@ class Stock:
         self._consent = consent
         self._store = repos.store(host)
         self._objects = Objects(self._store)
-        self._told = _Told({}, {}, set(), {}, {})
+        self._told = _Told({}, {}, set(), {}, {}, {}, {}, {})
         self._open = True
         self._bind(old)
 
@@ -132,6 +135,12 @@ class Stock:
         Offline these are only the ones whose content the store has.
         """
         log = self.log(anchor, asked)
+        key = (anchor, log.head, name)
+        if key not in self._told.versions:
+            self._told.versions[key] = self._rows(anchor, log, name)
+        return self._told.versions[key]
+
+    def _rows(self, anchor: Digest, log: Log, name: str) -> list[tuple[Version, str]]:
         objects = self._objects
         found = [Version.parse(text) for text in logs.versions(objects, log.tree, name)]
         if self.offline:
@@ -139,7 +148,9 @@ class Stock:
             here = {ref[len(prefix) :] for ref, _ in refs.listing(self._store, prefix)}
             found = [version for version in found if str(version) in here]
         gone = logs.retracted(objects, log.tree, name)
-        minimum = policies.policy_of(self.host, anchor).minimum_age
+        if anchor not in self._told.minimum:
+            self._told.minimum[anchor] = policies.policy_of(self.host, anchor).minimum_age
+        minimum = self._told.minimum[anchor]
         ages = policies.Ages(self.host, objects, anchor, minimum)
         out = []
         for version in sorted(found, reverse=True):
@@ -234,6 +245,7 @@ class Stock:
             sets.require_trust(self.host, log, uri.redact(place), self._consent)
             sets.keep_log(self.host, fetched, [])
         self._told.logs.pop(log.anchor, None)
+        self._told.forked.pop(log.anchor, None)
         return log.anchor, log.head
 
     def _check_known(self, repo: Repo, anchor: Digest, head: Oid, place: str, where: str) -> None:
@@ -261,7 +273,10 @@ class Stock:
         log = self._held(anchor, Asked(())).value
         gone = logs.retraction(self._objects, log.tree, release.name, release.version)
         if gone is None and not log.revoked:
-            forks.require_before(self.host, anchor, release)
+            if anchor not in self._told.forked:
+                self._told.forked[anchor] = any(one.settled is None for one in forks.of(self._store, anchor))
+            if self._told.forked[anchor]:
+                forks.require_before(self.host, anchor, release)
             return False
         policies.warned(self.host, self._objects, log, release)
         return True
