@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 from collections.abc import Sequence
 
 from git_atom.core import lock as locks
@@ -11,6 +13,10 @@ from git_atom.core.lock import Lock
 from git_atom.core.manifest import Manifest
 from git_atom.core.toml_place import MAX_BYTES
 from git_atom.errors import CannotError
+from git_atom.git import leftovers
+from git_atom.git.repo import Repo
+
+_PREFIX = ".atom-"  # of what is not yet in its place
 
 
 def manifest_at(folder: str, shown: str, where: str = "") -> tuple[bytes, Manifest]:
@@ -39,40 +45,61 @@ def write(path: str, data: bytes) -> None:
     write_all([(path, data)])
 
 
-def write_all(files: Sequence[tuple[str, bytes]]) -> None:
+def write_all(files: Sequence[tuple[str, bytes]], repo: Repo | None = None) -> None:
     """Put several files in place, each whole. All are on the disk before the first is renamed, so what can fail fails before.
 
     Renaming goes on when it is interrupted. Who is killed between two renames leaves the first ones new: give the file that a person
     means (the manifest) first and what follows from it (the lock) after, then the same command, or git atom lock, finishes the work.
+    repo: whose work tree they are in; what a kill leaves behind then lies in its git directory, where it is nobody's content.
     """
+    aside = repo.git_dir if repo else ""
     ready: list[tuple[str, str]] = []
     try:
         for path, data in files:
-            ready.append((_beside(path, data), path))
+            ready.append((_beside(path, data, _aside(aside, path)), path))
         _rename(ready)
     finally:
         for temporary, _ in ready:
             if os.path.lexists(temporary):
                 os.unlink(temporary)
+    if ready and aside:
+        leftovers.sweep(aside, re.escape(_PREFIX) + r"\w+")
+
+
+def _aside(folder: str, path: str) -> str:
+    """A folder from which a file can be renamed to a path: this one, or on another file system the path's own."""
+    own = os.path.dirname(path)
+    fits = folder and os.access(folder, os.W_OK) and os.stat(folder).st_dev == os.stat(own).st_dev
+    return folder if fits else own
 
 
 def _rename(ready: Sequence[tuple[str, str]]) -> None:
     done = 0
     try:
         for temporary, path in ready:
-            os.replace(temporary, path)
+            _replace(temporary, path)
             done += 1
     except KeyboardInterrupt:
         for temporary, path in ready[done:]:
             if os.path.lexists(temporary):
-                os.replace(temporary, path)
+                _replace(temporary, path)
         raise
 
 
-def _beside(path: str, data: bytes) -> str:
+def _replace(temporary: str, path: str) -> None:
+    try:
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        with open(temporary, "rb") as file:  # one file system that is mounted in two places
+            os.replace(_beside(path, file.read(), os.path.dirname(path)), path)
+
+
+def _beside(path: str, data: bytes, folder: str) -> str:
     import tempfile
 
-    with tempfile.NamedTemporaryFile(dir=os.path.dirname(path), prefix=".atom-", delete=False) as file:
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=_PREFIX, delete=False) as file:
         try:
             file.write(data)
             file.flush()

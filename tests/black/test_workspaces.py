@@ -170,6 +170,32 @@ def test_a_lock_that_git_ignores_is_no_part_of_a_tree(home: Path, run: Run, laye
     for name in ("nested/zbase", "lib", "app", "a-tool"):
         run("git", "atom", "lock", name, cwd=twin)
     assert locks(layered) == locks(twin) and len(locks(twin)) == 4
+    run("git", "atom", "lock", "--all", "--locked", cwd=layered)
+    (layered / "lib/atom.lock").unlink()  # no tree tells that it is gone, and yet nothing is up to date
+    for more in (["app"], ["--all"]):
+        run("git", "atom", "lock", *more, "--locked", cwd=layered, status=None if more == ["--all"] else 128)
+    assert (
+        "'lib/atom.lock' would change" in run("git", "atom", "lock", "--all", "--locked", cwd=layered, status=1).stderr
+    )
+
+
+def test_what_a_note_says_holds_where_it_was_made(home: Path, run: Run, layered: Path) -> None:
+    """An unchanged lock is known by manifest, lock and what lies around; moved, copied or behind a link, it is looked at again."""
+    run("git", "atom", "lock", "--all", cwd=layered)
+    shutil.copytree(layered, home / "copy")
+    (home / "copy/nested/zbase/x").write_text("x")
+    assert "ATOM-8042" in run("git", "atom", "lock", "app", "--locked", cwd=home / "copy", status=128).stderr
+    (layered / "lib").rename(layered / "real")
+    (layered / "lib").symlink_to("real")
+    run("git", "atom", "lock", "app", "--locked", cwd=layered)
+    (layered / "real/y").write_text("y")
+    assert "lib" in run("git", "atom", "lock", "app", "--locked", cwd=layered, status=1).stderr
+    run("git", "atom", "lock", "app", cwd=layered)
+    shutil.copytree(layered / "real", layered / "another")
+    (layered / "another/y").write_text("z")
+    (layered / "lib").unlink()
+    (layered / "lib").symlink_to("another")
+    assert "lib" in run("git", "atom", "lock", "app", "--locked", cwd=layered, status=1).stderr
 
 
 def test_one_that_cannot_be_leaves_all_as_they_were(home: Path, run: Run, layered: Path, published: Publish) -> None:

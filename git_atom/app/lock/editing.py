@@ -64,7 +64,7 @@ def add(
     if asked.kind != stating.DEP:
         after = _with(files, stating.state(host, files, asked))
         ground = intent.stand(host, after, offline=offline, consent=consent)
-        return _done(files, after.data, intent.work_out(ground, after), dry_run)
+        return _done(files, after.data, intent.work_out(ground, after), ground.repo, dry_run)
     data, wanted = files.data, []
     for text in asked.words:
         one = Uri.parse(text)
@@ -80,7 +80,7 @@ def add(
     ground = ground._replace(pending=tuple(str(one) for one in wanted))
     made = intent.work_out(ground, _with(files, data))
     data = _settled(data, files.manifest, made.lock, [one.name for one in wanted])
-    return _done(files, data, made, dry_run)
+    return _done(files, data, made, ground.repo, dry_run)
 
 
 def remove(host: Host, names: Sequence[str], *, kind: str = "", offline: bool = False, dry_run: bool = False) -> Edited:
@@ -92,7 +92,7 @@ def remove(host: Host, names: Sequence[str], *, kind: str = "", offline: bool = 
     files = intent.read(host, ".")
     after = _with(files, stating.without(files, names, kind))
     ground = intent.stand(host, after, offline=offline, consent=None)
-    return _done(files, after.data, intent.work_out(ground, after), dry_run)
+    return _done(files, after.data, intent.work_out(ground, after), ground.repo, dry_run)
 
 
 def _with(files: Files, data: bytes) -> Files:
@@ -121,13 +121,13 @@ def _settled(data: bytes, where: str, lock: Lock, names: Sequence[str]) -> bytes
     return data
 
 
-def _done(files: Files, data: bytes, made: Made, dry_run: bool) -> Edited:
+def _done(files: Files, data: bytes, made: Made, repo: Repo | None, dry_run: bool) -> Edited:
     """Write both files; a manifest that is as before is not touched."""
     changed = data != files.data
     if not dry_run:
         both = [(os.path.join(files.folder, manifests.FILE), data)] if changed else []
         both += [(os.path.join(files.folder, locks.FILE), made.text)] if made.changed else []
-        workdir.write_all(both)
+        workdir.write_all(both, repo)
     edits = stating.differences(files.value, manifests.parse(data, files.manifest))
     return Edited(files.manifest, files.lock, edits, made.changes, changed or made.changed)
 

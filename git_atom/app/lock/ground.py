@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from git_atom.app import workdir
 from git_atom.atom.agreement import disagreements
 from git_atom.core import lock as locks
 from git_atom.core import manifest as manifests
-from git_atom.core.digest import Digest
+from git_atom.core.digest import Digest, of_bytes
 from git_atom.core.host import Host
 from git_atom.core.lock import Edge, Lock
 from git_atom.core.manifest import Dep, Manifest
@@ -131,8 +131,12 @@ class Work:
         self.top = os.path.realpath(repo.work_tree or repo.git_dir)
         self._listed = worktree.listing(repo) if whole else None
         self._told: dict[str, tuple[Manifest, Lock]] = {}  # manifests and locks that are known, by the atom's folder
-        self._instead: dict[bytes, bytes] = {}  # those of them that git does not ignore, by path
+        self._texts: dict[str, bytes] = {}  # locks about to be written, by path
+        self._instead: dict[bytes, bytes] = {}  # those of them that git does not ignore
         self._read: dict[str, Here] = {}
+        self._trees: dict[str, Digest] = {}
+        self._states: dict[str, str] = {}
+        self._links: dict[str, bool] = {}
 
     def inside(self, place: str) -> str | None:
         """An absolute path relative to the top of the work tree; None when it is elsewhere."""
@@ -151,8 +155,12 @@ class Work:
         if inside is not None:
             path = os.path.normpath(os.path.join(inside, locks.FILE))
             self._told[inside] = (manifest, locks.parse(text, path))
+            self._texts[path] = text
             if not worktree.is_ignored(self.repo, path):
                 self._instead[os.fsencode(path)] = text
+            for known in (self._trees, self._states):
+                for above in [".", *_upwards(path)]:
+                    known.pop(above, None)
 
     def leaves(self, folder: str) -> list[Leaf]:
         """The files of a folder."""
@@ -161,6 +169,50 @@ class Work:
     def leaf_at(self, path: str) -> Leaf | None:
         """The file at a path."""
         return worktree.leaf_at(self.repo, path, self._instead)
+
+    def tree(self, folder: str) -> Digest:
+        """The digest of a folder's files."""
+        if folder not in self._trees:
+            self._trees[folder] = tree_digest(self.leaves(folder))
+        return self._trees[folder]
+
+    def state(self, paths: Sequence[str]) -> str:
+        """One digest over what stands at some paths: of a file its content, of a folder its files, and its lock even where git ignores it."""
+        for path in paths:
+            if path not in self._states:
+                self._states[path] = self._state(path)
+        return of_bytes("\n".join(self._states[path] for path in paths).encode()).hex
+
+    def _state(self, path: str) -> str:
+        leaf = self.leaf_at(path)
+        if leaf is not None:
+            return f"{leaf.mode:o} {leaf.digest}"
+        lock = os.path.normpath(os.path.join(path, locks.FILE))
+        text = self._texts.get(lock)
+        if text is None:
+            held = self.leaf_at(lock)
+            return f"{self.tree(path)} {held.digest if held else ''}"
+        return f"{self.tree(path)} {of_bytes(text)}"
+
+    def below(self, folder: str, manifest: Manifest) -> list[str] | None:
+        """The paths of all that the lock of an atom follows from in the work tree, once it was worked out; None when that is not so plain."""
+        found = {os.path.normpath(os.path.join(folder, src.path)) for src in manifest.srcs if src.path}
+        todo = [os.path.normpath(os.path.join(folder, dep.path)) for dep in manifest.deps if dep.path]
+        while todo:
+            path = todo.pop()
+            if path not in self._read:
+                return None
+            if path not in found:
+                found.add(path)
+                deps = self._read[path].manifest.deps
+                todo += [os.path.normpath(os.path.join(path, dep.path)) for dep in deps if dep.path]
+        return sorted(found) if all(map(self._plain, found)) else None
+
+    def _plain(self, path: str) -> bool:
+        """Whether no link is on the way to a path."""
+        if path not in self._links:
+            self._links[path] = self.inside(os.path.join(self.top, path)) != path
+        return not self._links[path]
 
     def read(self, folder: str, where: str, chain: tuple[str, ...]) -> Here:
         """An atom with its lock, the lock's own path dependencies held against the work tree as well. chain: who asked, first to last."""
@@ -194,7 +246,16 @@ class Work:
             atom = lock.atom(locked.atom)
             if atom is not None and self.read(path, shown, (*chain, folder)).tree != atom.tree:
                 raise _stale(folder, where, f"'{path}' has changed since")
-        return Here(folder, manifest, lock, tree_digest(self.leaves(folder)))
+        return Here(folder, manifest, lock, self.tree(folder))
+
+
+def _upwards(path: str) -> list[str]:
+    """A relative path and all folders above it."""
+    out = []
+    while path:
+        out.append(path)
+        path = os.path.dirname(path)
+    return out
 
 
 def inside(ground: Ground, path: str, where: str) -> tuple[Work, str]:

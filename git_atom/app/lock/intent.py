@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from git_atom.app import memo, workdir
-from git_atom.app.lock.ground import Ground, Work, here
-from git_atom.atom.agreement import disagreements
+from git_atom.app.lock.ground import Ground, Work
 from git_atom.core import lock as locks
 from git_atom.core import manifest as manifests
 from git_atom.core import refnames
@@ -104,7 +103,7 @@ def work_out(ground: Ground, files: Files, notes: Notes | None = None) -> Made:
     text = locks.format(lock)
     lock = locks.parse(text, files.lock)
     if not chosen.spoken_of:
-        memo.put(_memo(ground.host, ground.data, text), _heads(ground, lock))
+        _note(ground, lock, text)
     return Made(text, lock, tuple(differences(files.old, lock)), text != files.before)
 
 
@@ -118,16 +117,42 @@ def _pins(ground: Ground) -> tuple[LockedPin, ...]:
 
 def _memo(host: Host, manifest: bytes, lock: bytes) -> str:
     """Where it is noted that a lock is what a manifest comes to here."""
-    told = "\0".join(["2", os.uname().machine, of_bytes(manifest), of_bytes(lock)])
+    told = "\0".join(["3", os.uname().machine, of_bytes(manifest), of_bytes(lock)])
     return os.path.join(host.cache, "locked", of_bytes(told.encode()).hex)
 
 
-def _heads(ground: Ground, lock: Lock) -> bytes:
-    """The note itself: on how much of the work tree it depends, and the heads of sets that the store had then."""
-    local = any(dep.path for dep in ground.manifest.deps) or any(src.path for src in ground.manifest.srcs)
+class Note(NamedTuple):
+    """That a lock is what its manifest comes to, as long as the store has these heads and the work tree this state at these paths.
+
+    A head is by its ref, empty when there was none: a version that is locked may have been retracted since. at: the atom's directory,
+    which with the paths is relative to the top of the work tree; both are empty when nothing of that matters.
+    """
+
+    heads: dict[str, str]
+    at: str = ""
+    paths: tuple[str, ...] = ()
+    state: str = ""
+
+    def holds(self, work: Work | None, folder: str) -> bool:
+        """Whether the work tree around an atom is as it was."""
+        if not self.paths:
+            return True
+        return work is not None and work.inside(folder) == self.at and work.state(self.paths) == self.state
+
+
+def _note(ground: Ground, lock: Lock, text: bytes) -> None:
     names = [refnames.set_log(Digest(s.anchor)) for s in lock.sets]
     heads = refs.several(repos.store(ground.host), names) if names else {}
-    return "\n".join(["local" if local else "", *(f"{ref} {heads.get(ref, '')}" for ref in names)]).encode()
+    note = Note({name: str(heads.get(name, "")) for name in names})
+    if any(dep.path for dep in ground.manifest.deps) or any(src.path for src in ground.manifest.srcs):
+        at = ground.work.inside(ground.folder) if ground.work else None
+        paths = ground.work.below(at, ground.manifest) if ground.work and at is not None else None
+        if ground.work is None or at is None or paths is None:
+            return
+        note = note._replace(at=at, paths=tuple(paths), state=ground.work.state(paths))
+    import json
+
+    memo.put(_memo(ground.host, ground.data, text), json.dumps(note).encode())
 
 
 class Notes:
@@ -141,55 +166,38 @@ class Notes:
         """The store may know more of its sets now."""
         self._heads = None
 
-    def of(self, manifest: bytes, lock: bytes) -> str | None:
-        """`local` or an empty word when a lock is what it would be if worked out again, the work tree apart; None when that is not known.
+    def of(self, manifest: bytes, lock: bytes) -> Note | None:
+        """The note of a lock, which still is to hold in the work tree; None when there is none, or the store has other heads by now."""
+        import json
 
-        That is so as long as the store knows nothing newer of its sets: a version that is locked may have been retracted.
-        """
-        note = memo.get(_memo(self._host, manifest, lock))
-        if note is None:
-            return None
-        local, *rows = note.decode(errors="replace").split("\n")
-        before = dict(row.split(" ", 1) for row in rows)
-        if before and self._heads is None:
+        data = memo.get(_memo(self._host, manifest, lock))
+        try:
+            heads, at, paths, state = json.loads(data or b"")
+            note = Note(dict(heads), str(at), tuple(paths), str(state))
+        except (ValueError, TypeError):
+            return None  # there is none, or it is damaged
+        if note.heads and self._heads is None:
             self._heads = dict(refs.listing(repos.store(self._host), refnames.SET_LOGS))
-        return local if all(head == str((self._heads or {}).get(ref, "")) for ref, head in before.items()) else None
+        return note if all(head == str((self._heads or {}).get(ref, "")) for ref, head in note.heads.items()) else None
 
-    def as_noted(self, place: str) -> bool:
-        """Whether manifest and lock of a directory are known to belong together and nothing else can matter; reads neither as what it means."""
+    def at(self, place: str) -> Note | None:
+        """The note of the lock in a directory; reads neither manifest nor lock as what it means."""
         texts = []
         for name in (manifests.FILE, locks.FILE):
             try:
                 with open(os.path.join(place, name), "rb") as file:
                     texts.append(file.read())
             except OSError:
-                return False
-        return self.of(*texts) == ""
+                return None
+        return self.of(*texts)
 
 
 def unchanged(ground: Ground, files: Files, notes: Notes) -> bool:
     """Whether the lock is what it would be if worked out again: noted so before, and nothing of the work tree has moved since."""
     if files.before is None or ground.minimise or ground.chosen is not None or ground.anew or ground.free:
         return False
-    if notes.of(ground.data, files.before) is None or disagreements(ground.manifest, ground.old):
-        return False
-    if ground.old.toolchains or any(src.path for src in ground.manifest.srcs):
-        from git_atom.app.lock import sourcing
-
-        own = [
-            t.platform for t in ground.old.toolchains if not t.environment
-        ]  # an environment says its platforms itself
-        if own and sourcing.platform() not in own:
-            return False
-        if tuple(sorted(sourcing.subs(ground))) != ground.old.subs:
-            return False
-    for dep in ground.manifest.deps:
-        atom = next((ground.old.atom(d.atom) for d in ground.old.deps if d.key == dep.name), None)
-        if dep.path and (
-            atom is None or here(ground, dep.path, ground.where("deps", dep.name, "path")).tree != atom.tree
-        ):
-            return False
-    return True
+    note = notes.of(ground.data, files.before)
+    return note is not None and note.holds(ground.work, ground.folder)
 
 
 def repository(host: Host, folder: str) -> Repo | None:

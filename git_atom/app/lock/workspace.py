@@ -65,6 +65,7 @@ class _Run(NamedTuple):
     repo: Repo | None
     how: How
     notes: Notes
+    works: dict[str, Work]
     together: bool
     names: frozenset[str] = frozenset()
     anew: bool = False
@@ -86,14 +87,12 @@ def lock(host: Host, which: Which, how: How, *, locked: bool = False, frozen: bo
     places, repo = _places(host, which)
     if frozen:
         return tuple(_each(places, lambda place: _held(intent.read(host, place))))
-    run = _Run(host, repo, how, Notes(host), which.together and len(places) > 1)
-    rest = places
-    if not how.minimise and not run.together:
-        rest = [place for place in places if not run.notes.as_noted(place)]
+    run = _Run(host, repo, how, Notes(host), {}, which.together and len(places) > 1)
+    rest = places if how.minimise or run.together else _moved(run, places)
     found = _work_out(run, rest) if rest else []
     if locked:
         _each(found, _refuse)
-    return _written(host, places, found, how.dry_run)
+    return _written(run, places, found)
 
 
 def update(host: Host, names: Sequence[str], which: Which, how: How) -> tuple[Locked, ...]:
@@ -103,8 +102,8 @@ def update(host: Host, names: Sequence[str], which: Which, how: How) -> tuple[Lo
     """
     places, repo = _places(host, which)
     together = which.together and len(places) > 1
-    found = _work_out(_Run(host, repo, how, Notes(host), together, frozenset(names), not names), places)
-    return _written(host, places, found, how.dry_run)
+    run = _Run(host, repo, how, Notes(host), {}, together, frozenset(names), not names)
+    return _written(run, places, _work_out(run, places))
 
 
 # ---- which ---------------------------------------------------------------------------------------------------------------
@@ -130,6 +129,28 @@ def _places(host: Host, which: Which) -> tuple[list[str], Repo | None]:
     return found, repo
 
 
+def _moved(run: _Run, places: Sequence[str]) -> list[str]:
+    """The directories whose locks may have to change; all that depend on the work tree, when one of any kind does."""
+    notes = {place: run.notes.at(place) for place in places}
+    local = [(place, note) for place, note in notes.items() if note is not None and note.paths]
+    moved = [place for place, note in notes.items() if note is None]
+    if not moved and all(note.holds(_work(run, place, len(places))[1], place) for place, note in local):
+        return []
+    rest = {*moved, *(place for place, _ in local)}
+    return [place for place in places if place in rest]
+
+
+def _work(run: _Run, folder: str, many: int) -> tuple[Repo | None, Work | None]:
+    """The repository that a directory is in, and its work tree as this run sees it; None when it is in none."""
+    repo = run.repo or intent.repository(run.host, folder)
+    if repo is None:
+        return None, None
+    top = repo.work_tree or repo.git_dir
+    if top not in run.works:
+        run.works[top] = Work(repo, whole=bool(repo.work_tree) and many > _MANY)
+    return repo, run.works[top]
+
+
 # ---- working out ---------------------------------------------------------------------------------------------------------
 
 
@@ -152,6 +173,7 @@ def _work_out(run: _Run, places: Sequence[str]) -> list[tuple[Files, Made]]:
             from git_atom.app.lock import choosing
 
             chosen = choosing.choose_together([one.ground for one in ones], stock)
+            run.works.clear()
             ones = _grounds(run, [one.files for one in ones])  # as the work tree will be
         out = []
         for files, ground in ones:
@@ -174,16 +196,10 @@ def _made(one: _One, notes: Notes) -> tuple[Files, Made]:
 def _grounds(run: _Run, every: Sequence[Files]) -> list[_One]:
     """What choosing stands on for each; atoms of one work tree see each other's locks."""
     host, how = run.host, run.how
-    works: dict[str, Work] = {}
     out = []
     for files in every:
-        repo = run.repo or intent.repository(host, files.folder)
-        work = None
-        if repo is not None:
-            top = repo.work_tree or repo.git_dir
-            work = works.get(top) or works.setdefault(
-                top, Work(repo, whole=bool(repo.work_tree) and len(every) > _MANY)
-            )
+        repo, work = _work(run, files.folder, len(every))
+        if work is not None:
             work.tell(files.folder, files.value, files.old)
         ground = Ground(host, repo, files.folder, files.data, files.value, files.old, how.offline, how.consent,
                         run.names & _known(files.old), run.anew, minimise=how.minimise, work=work)  # fmt: skip
@@ -302,14 +318,11 @@ def _each(things: Iterable[T], make: Callable[[T], R]) -> list[R]:
     return out
 
 
-def _written(
-    host: Host, places: Sequence[str], found: Sequence[tuple[Files, Made]], dry_run: bool
-) -> tuple[Locked, ...]:
+def _written(run: _Run, places: Sequence[str], found: Sequence[tuple[Files, Made]]) -> tuple[Locked, ...]:
     """Write what changed, each lock after those it says something of, and tell of all in the order they were named."""
-    if not dry_run:
-        workdir.write_all(
-            [(os.path.join(files.folder, locks.FILE), made.text) for files, made in found if made.changed]
-        )
-    told = {place: Locked(os.path.relpath(os.path.join(place, locks.FILE), host.cwd), False) for place in places}
-    told |= {files.folder: Locked(files.lock, made.changed, made.changes) for files, made in found}
-    return tuple(told.values())
+    if not run.how.dry_run:
+        changed = [(os.path.join(files.folder, locks.FILE), made.text) for files, made in found if made.changed]
+        workdir.write_all(changed, next((work.repo for work in run.works.values()), None))
+    told = {place: os.path.relpath(os.path.join(place, locks.FILE), run.host.cwd) for place in places}
+    outcome = {files.folder: Locked(files.lock, made.changed, made.changes) for files, made in found}
+    return tuple(outcome.get(place) or Locked(path, False) for place, path in told.items())
