@@ -196,7 +196,8 @@ def test_packages_of_the_toolchain(scene: Scene) -> None:
     scene.run("git", "atom", "lock", "--locked", "--offline", cwd=folder)
     # one that there is not, another's environment, and updating one alone
     whole = path.read_text(), (folder / "atom.lock").read_bytes()
-    assert "ATOM-5004" in scene.run("git", "atom", "add", "--debian", "coreutlis", cwd=folder, status=None).stderr
+    done = scene.run("git", "atom", "add", "--debian", "coreutlis", cwd=folder, status=128)
+    assert "ATOM-5004" in done.stderr and "did you mean 'coreutils'?" in done.stderr
     done = scene.run("git", "atom", "update", "dash", cwd=folder, status=1)
     assert "git atom update toolchain" in done.stderr
     assert (path.read_text(), (folder / "atom.lock").read_bytes()) == whole
