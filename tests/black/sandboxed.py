@@ -1,6 +1,6 @@
 """Run one request in a tiny world and print what came of it as JSON; started by test_sandbox.py as root and as an ordinary user.
 
-Order on standard input: {cache, script | argv, limits, mechanisms, environment, inputs, outputs, places}.
+Order on standard input: {cache, script | argv, limits, mechanisms, environment, inputs, outputs, places, memory}.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from git_atom.core.tree import tree_digest
 from git_atom.errors import AtomError
 from git_atom.execute import machine, sandbox
 from git_atom.execute.run import Share, execute, fresh_work
+from git_atom.view import kept
 from git_atom.view.cache import Blobs
 
 
@@ -38,6 +39,8 @@ def main() -> int:
         limits=Limits(**order.get("limits", {})),
         policy=Policy(terminal=Channel(OPEN)) if stdio else Policy(),
     )
+    if "memory" in order:
+        kept.MEMORY = order["memory"]
     if "places" in order:
         sandbox.PLACES = tuple(order["places"])
     blobs = Blobs(order["cache"])
