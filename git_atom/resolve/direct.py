@@ -9,7 +9,7 @@ need that, and so rarely need an engine or a look at what is not chosen.
 from __future__ import annotations
 
 from git_atom.resolve.closure import ROOT, Choice, Closure
-from git_atom.resolve.problem import BOUND, Bar, Term
+from git_atom.resolve.problem import BOUND, MUST, Bar, Term
 from git_atom.resolve.walk import Solution, Walk
 
 
@@ -104,10 +104,22 @@ class _Direct(Walk):
             others = self._answering.get((scope, bar.term.name))
             if others and self._hits(bar.term, others):
                 return False
-        return all(
+        return not self._misses(variable) and all(
             self._there.get(place, variable if place == here else ROOT) in {*inside, ROOT}
             for place, inside in self._bound(variable)
         )
+
+    def _misses(self, variable: int) -> bool:
+        """Whether a candidate needs something of a name of which something else was chosen."""
+        closure, there, scope = self.closure, self._there, self.closure.scopes[variable]
+        for wanted, choice in closure.needs[variable]:
+            if choice.forced and choice.allowed and wanted.mode == MUST:
+                other = there.get(
+                    (scope if wanted.scope is None else wanted.scope, closure.nodes[choice.allowed[0]].name)
+                )
+                if other is not None and other not in choice.allowed:
+                    return True
+        return False
 
     def _hits(self, term: Term, others: list[int]) -> bool:
         found, nodes = self.closure.find(term), self.closure.nodes

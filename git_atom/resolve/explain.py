@@ -15,7 +15,7 @@ from git_atom.core.collector import paused
 from git_atom.errors import NoSolutionError
 from git_atom.resolve.closure import ROOT, Closure, itself
 from git_atom.resolve.formula import Formula
-from git_atom.resolve.problem import BOUND, MUST, WISH, Bar, Candidate, Requirement, Term
+from git_atom.resolve.problem import BOUND, MUST, WISH, Bar, Candidate, Requirement, Term, joined
 from git_atom.resolve.sat import ENGINES, Sat
 from git_atom.resolve.solve import Unsolvable
 
@@ -45,7 +45,7 @@ class Line(NamedTuple):
 
     def __str__(self) -> str:
         rule = self.rule
-        subject = f"{rule.name} {self.versions}".strip()
+        subject = joined(rule.name, self.versions)
         if rule.reason:
             return f"{subject} may not be chosen: {rule.reason}"
         if rule.bar is not None:
@@ -253,13 +253,21 @@ def _ranges(best_first: Sequence[str], wanted: set[str]) -> str:
     before = False
     for version in reversed(best_first):
         here = version in wanted
-        if here and before:
+        same = bool(runs) and runs[-1][-1].rpartition(" in ")[0] == version.rpartition(" in ")[0]
+        if here and before and same:
             runs[-1].append(version)
         elif here:
             runs.append([version])
         before = here
-    told = [run[0] if len(run) == 1 else f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(run) for run in runs]
-    return ", ".join(told)
+    return ", ".join(_run(run) for run in runs)
+
+
+def _run(run: Sequence[str]) -> str:
+    """Neighbours as people tell them; what a decision is in several versions is told once: `on in 1.0 to 1.4`."""
+    before, word, _ = run[0].rpartition(" in ")
+    if word and all(version.startswith(before + word) for version in run):
+        return before + word + _run([version.removeprefix(before + word) for version in run])
+    return run[0] if len(run) == 1 else f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(run)
 
 
 def _ways(sat: Sat, rules: _Rules, core: Sequence[Rule], most: int) -> list[tuple[Change, ...]]:

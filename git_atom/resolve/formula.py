@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from git_atom.resolve.closure import ROOT, Closure, itself
-from git_atom.resolve.problem import BOUND, MUST
+from git_atom.resolve.problem import BOUND, MUST, is_decision
 
 
 class Formula:
@@ -19,7 +19,9 @@ class Formula:
         """Begin with one candidate of a name in a scope; those left out are not chosen."""
         self.top = closure.size
         self.clauses: list[list[int]] = []
-        self.last: list[int] = []  # variables that are true for each name of which something is chosen
+        self.last: list[
+            int
+        ] = []  # variables that are true for each name of which something is chosen; decisions do not count
         self._feet = list(range(closure.size + 1))  # of each variable, the best version's
         self._tails: dict[Sequence[int], list[list[int]]] = {}
         for place, variables in closure.named.items():
@@ -29,7 +31,7 @@ class Formula:
                 self.clauses += [[-v, v + 1] for v in variables[: length - 1]]
             apart = [variables[length - 1], *variables[length:]]
             self.clauses += [[-a, -b] for i, a in enumerate(apart) for b in apart[:i]]
-            self.last += apart
+            self.last += () if is_decision(place[1]) else apart
         self.clauses += map(self.off, left_out)
 
     def fresh(self) -> int:

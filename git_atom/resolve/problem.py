@@ -21,7 +21,17 @@ class Term(NamedTuple):
     spec: str = ""
 
     def __str__(self) -> str:
-        return f"{self.name}{'' if self.spec[:1] == ':' else ' '}{self.spec}" if self.spec else self.name
+        return joined(self.name, self.spec)
+
+
+def joined(name: str, text: str) -> str:
+    """A name with what is said of it, as people read it."""
+    return f"{name}{'' if is_decision(name) or text[:1] == ':' else ' '}{text}" if text else name
+
+
+def is_decision(name: str) -> bool:
+    """Whether a name ends in `=`: its candidates are ways to decide something about another one, and nothing to have for themselves."""
+    return name[-1:] == "="
 
 
 class Requirement(NamedTuple):
@@ -56,7 +66,7 @@ class Candidate(NamedTuple):
     excluded: str = ""
 
     def __str__(self) -> str:
-        return f"{self.name} {self.version}" if self.version else self.name
+        return joined(self.name, self.version)
 
 
 class Provider(Protocol):
