@@ -319,6 +319,7 @@ CODES: dict[str, str] = {
     "ATOM-8725": "a pinned commit does not hold what the lock names",
     "ATOM-8726": "the entry of a pin is not in the commit, or is neither file nor directory",
     "ATOM-8727": "the atom that a toolchain names is no environment, or has no toolchain of its own",
+    "ATOM-8728": "a dependency is asked for a variant that it does not have",
     "ATOM-8730": "packages are asked for where the toolchain is an environment",
     "ATOM-8731": "a name is that of several requirements of a manifest",
     "ATOM-9001": "the command line is wrong",

@@ -75,6 +75,7 @@ complete -c git-atom -n '__git_atom_at add' -l pin -d 'pins of git repositories,
 complete -c git-atom -n '__git_atom_at add' -l src -d 'sources, each <name>=<url>, <name>=<path> or <name>=debian:<package>'
 complete -c git-atom -n '__git_atom_at add' -l debian -d 'packages of the distribution that the build runs in'
 complete -c git-atom -n '__git_atom_at add' -l for -x -a 'build test run' -d 'what it is needed for; may be given more than once, default build and run, of a source build'
+complete -c git-atom -n '__git_atom_at add' -l with -r -d 'a variant it is to have; may be given more than once, an empty one takes them all back'
 complete -c git-atom -n '__git_atom_at add' -l entry -r -d 'with --pin: this path of the repository alone'
 complete -c git-atom -n '__git_atom_at add' -l adopt -x -a 'cargo npm pypi go' -d 'with --src: the file is an upstream lockfile, of this kind'
 complete -c git-atom -n '__git_atom_at add' -l suite -r -d 'with --debian: the suite the packages are from'

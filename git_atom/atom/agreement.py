@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from git_atom.core import variant, variants
 from git_atom.core.lock import Lock, LockedAtom, LockedPin, LockedToolchain, parse_edge
 from git_atom.core.manifest import Dep, Manifest, Pin, Src, Toolchain
 
@@ -11,23 +12,25 @@ from git_atom.core.manifest import Dep, Manifest, Pin, Src, Toolchain
 def disagreements(manifest: Manifest, lock: Lock) -> list[str]:
     """What is wrong, each as one line; empty when the lock satisfies the manifest. Judged from the two texts alone."""
     return [
+        *_names("variant", [name for name, _ in manifest.provide], [v.name for v in lock.variants]),
         *_names("dependency", [d.name for d in manifest.deps], [d.key for d in lock.deps]),
         *_names("pin", [p.name for p in manifest.pins], [p.name for p in lock.pins]),
         *_names(
             "source", [s.name for s in manifest.srcs], [*(f.name for f in lock.fetches), *(s.name for s in lock.subs)]
         ),
+        *_variants(manifest, lock),
         *(problem for dep in manifest.deps for problem in _dep(dep, lock)),
         *(problem for pin in manifest.pins for problem in _pin(pin, lock)),
         *(problem for src in manifest.srcs for problem in _src(src, lock)),
-        *_toolchain(manifest.toolchain, lock),
+        *_toolchain(manifest, lock),
     ]
 
 
-def keeps_toolchain(wanted: Toolchain, locked: LockedToolchain) -> bool:
-    """Whether a locked toolchain is what the manifest asks for."""
+def keeps_toolchain(wanted: Toolchain, asked: tuple[str, ...], locked: LockedToolchain) -> bool:
+    """Whether a locked toolchain is what the manifest asks for. asked: all the packages, sorted, those of its variants included."""
     if wanted.environment:
         return locked.environment.rpartition("::")[2] == wanted.environment
-    return locked.suite == wanted.suite and locked.debian == tuple(sorted(set(wanted.debian)))
+    return locked.suite == wanted.suite and locked.debian == asked
 
 
 def _names(what: str, wanted: list[str], locked: list[str]) -> Iterator[str]:
@@ -37,10 +40,27 @@ def _names(what: str, wanted: list[str], locked: list[str]) -> Iterator[str]:
     )
 
 
+def _variants(manifest: Manifest, lock: Lock) -> Iterator[str]:
+    """Each variant is taken by one of its candidates, and of the dependencies that are candidates those are locked that took one."""
+    chosen = {row.name: row.chosen for row in lock.variants}
+    for name, words in manifest.provide:
+        if name in chosen and chosen[name] not in words:
+            yield f"variant '{name}' is taken by '{chosen[name]}', which is no candidate"
+    some, taken = variants.candidates(manifest), set(chosen.values())
+    for row in lock.deps:
+        if row.key in some and bool(row.uses) != (row.key in taken):
+            yield f"dependency '{row.key}' is {'locked' if row.uses else 'not locked'}, and {'no' if row.uses else 'a'} variant is taken by it"
+
+
 def _dep(dep: Dep, lock: Lock) -> Iterator[str]:
     locked = next((d for d in lock.deps if d.key == dep.name), None)
-    atom = lock.atom(locked.atom) if locked else None
-    if locked is None or atom is None:
+    if locked is None:
+        return
+    if not locked.uses:
+        yield from _place(f"dependency '{dep.name}'", dep, locked.atom[0], lock)
+        return
+    atom = lock.atom(locked.atom)
+    if atom is None:
         return
     if locked.uses != dep.uses:
         yield f"dependency '{dep.name}' is for {', '.join(dep.uses)}, and locked for {', '.join(locked.uses)}"
@@ -50,9 +70,17 @@ def _dep(dep: Dep, lock: Lock) -> Iterator[str]:
 def _atom(what: str, dep: Dep, atom: LockedAtom, lock: Lock) -> Iterator[str]:
     if not dep.requirement.allows(atom.version):
         yield f"{what} asks for {dep.requirement}, and {atom.version} is locked"
-    if bool(dep.path) == bool(atom.set):
+    settled = dict(map(variant.parse, atom.variants))
+    for name, word in dep.asks:
+        if settled.get(name, variant.OFF) != word:
+            yield f"{what} asks for '{variant.text((name, word))}', and is locked {f'with {name} = {settled[name]}' if name in settled else 'without'}"
+    yield from _place(what, dep, atom.set, lock)
+
+
+def _place(what: str, dep: Dep, anchor: str, lock: Lock) -> Iterator[str]:
+    if bool(dep.path) == bool(anchor):
         yield f"{what} comes from elsewhere than the locked one"
-    elif dep.url and dep.url not in next((s.mirrors for s in lock.sets if s.anchor == atom.set), ()):
+    elif dep.url and dep.url not in next((s.mirrors for s in lock.sets if s.anchor == anchor), ()):
         yield f"{what} has another url than the locked one"
 
 
@@ -81,12 +109,17 @@ def _src(src: Src, lock: Lock) -> Iterator[str]:
         yield f"source '{src.name}' is another than the locked one"
 
 
-def _toolchain(wanted: Toolchain | None, lock: Lock) -> Iterator[str]:
+def _toolchain(manifest: Manifest, lock: Lock) -> Iterator[str]:
+    wanted = manifest.toolchain
+    chosen = {row.name: row.chosen for row in lock.variants}
     if wanted is None:
         yield from ["a toolchain is locked and not in the manifest"] if lock.toolchains else []
     elif not lock.toolchains:
         yield "the toolchain is not locked"
-    elif not all(keeps_toolchain(wanted, locked) for locked in lock.toolchains):
+    elif not all(
+        keeps_toolchain(wanted, tuple(sorted({*wanted.debian, *variants.packages(manifest, chosen)})), locked)
+        for locked in lock.toolchains
+    ):
         yield "the toolchain is another than the locked one"
     elif (dep := wanted.atom) is not None:
         found = {lock.atom(parse_edge(locked.environment)) for locked in lock.toolchains}

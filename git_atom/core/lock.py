@@ -8,9 +8,10 @@ times and nothing of the machine. Edges are written `name` for an atom of the sa
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any, NamedTuple, TypeVar
 
-from git_atom.core import toml_lines
+from git_atom.core import toml_lines, variant
 from git_atom.core.digest import Digest, Oid
 from git_atom.core.name import check_name
 from git_atom.core.toml_lines import Row
@@ -33,12 +34,24 @@ class LockedSet(NamedTuple):
     mirrors: tuple[str, ...] = ()
 
 
+class LockedVariant(NamedTuple):
+    """What a variant of the manifest's [provide] came to: the candidate that takes it."""
+
+    name: str
+    chosen: str
+
+
 class LockedDep(NamedTuple):
-    """What a key of the manifest's [deps] came to: an edge from the atom that holds the lock."""
+    """What a key of the manifest's [deps] came to: an edge from the atom that holds the lock.
+
+    A candidate that no variant has taken is for nothing, and its edge leads nowhere: it says of which set the atom is. Of one of this
+    repository it says the version as well, with which whoever takes it later has to be compatible.
+    """
 
     key: str
     atom: Edge
     uses: tuple[str, ...]  # of build, run, test
+    version: Version | str = ""
 
 
 class LockedAtom(NamedTuple):
@@ -49,8 +62,9 @@ class LockedAtom(NamedTuple):
     version: Version
     commit: str
     tree: Digest
-    build: tuple[Edge, ...] = ()
+    build: tuple[Edge, ...] = ()  # only where its own lock does not say what it is built from
     run: tuple[Edge, ...] = ()
+    variants: tuple[str, ...] = ()  # what it is built with
 
     @property
     def edge(self) -> Edge:
@@ -127,6 +141,7 @@ class Lock(NamedTuple):
     subs: tuple[LockedSub, ...] = ()
     fetches: tuple[Fetch, ...] = ()
     toolchains: tuple[LockedToolchain, ...] = ()
+    variants: tuple[LockedVariant, ...] = ()
 
     @property
     def toolchain(self) -> LockedToolchain | None:
@@ -155,12 +170,13 @@ def parse_edge(text: str) -> Edge:
 
 # ---- text ------------------------------------------------------------------------------------------------------------
 
-Field = tuple[str, str, bool]  # key, kind (text, list, digest, oid, version, edge, edges, int, flag), required
+Field = tuple[str, str, bool]  # key, kind (text, list, asks, digest, oid, version, edge, edges, int, flag), required
 _SECTIONS: tuple[tuple[str, type[Any], tuple[Field, ...]], ...] = (
     ("sets", LockedSet, (("anchor", "digest", True), ("head", "oid", True), ("mirrors", "list", False))),
-    ("deps", LockedDep, (("key", "text", True), ("atom", "edge", True), ("for", "uses", True))),
+    ("variants", LockedVariant, (("name", "text", True), ("chosen", "text", True))),
+    ("deps", LockedDep, (("key", "text", True), ("atom", "edge", True), ("for", "uses", False), ("version", "version", False))),
     ("atoms", LockedAtom, (("set", "digest", False), ("name", "name", True), ("version", "version", True), ("commit", "oid", False),
-                           ("tree", "digest", True), ("build", "edges", False), ("run", "edges", False))),
+                           ("tree", "digest", True), ("build", "edges", False), ("run", "edges", False), ("with", "asks", False))),
     ("pins", LockedPin, (("name", "text", True), ("git", "text", True), ("ref", "text", True), ("entry", "text", False),
                          ("commit", "oid", True), ("tree", "digest", True))),
     ("subs", LockedSub, (("name", "text", True), ("object", "oid", True), ("tree", "digest", True))),
@@ -178,7 +194,7 @@ def format(lock: Lock) -> bytes:
     lock = _sorted(lock)
     _check(lock, "")
     out = [HEADER, f"format = {FORMAT}\n"]
-    for section in ("sets", "deps", "atoms", "pins", "subs", "fetches", "toolchains"):
+    for section in ("sets", "variants", "deps", "atoms", "pins", "subs", "fetches", "toolchains"):
         for record in getattr(lock, section):
             _emit(out, section, record)
             if section == "toolchains":
@@ -194,7 +210,7 @@ def _emit(out: list[str], section: str, record: Any) -> None:
             continue
         if kind in ("int", "flag"):
             out.append(toml_lines.field(key, value))
-        elif kind in ("list", "edges", "uses"):
+        elif kind in _LISTS:
             texts = [edge_text(item) if kind == "edges" else item for item in value]
             out.append(toml_lines.field(key, [_held(text) for text in texts]))
         else:
@@ -268,8 +284,9 @@ def _gather(rows: list[Row], where: str) -> Lock:
     return Lock(*(tuple(found[section]) for section in Lock._fields))
 
 
-_DEFAULT: dict[str, Any] = {"list": (), "edges": (), "uses": (), "flag": False}
-_TYPES: dict[str, type[Any]] = {"list": list, "edges": list, "uses": list, "flag": bool, "int": int}
+_LISTS = ("list", "edges", "uses", "asks")
+_DEFAULT: dict[str, Any] = {"flag": False} | dict.fromkeys(_LISTS, ())
+_TYPES: dict[str, type[Any]] = {"flag": bool, "int": int} | dict.fromkeys(_LISTS, list)
 
 
 def _value(value: Any, kind: str, required: bool, where: str, line: int) -> Any:
@@ -282,6 +299,8 @@ def _value(value: Any, kind: str, required: bool, where: str, line: int) -> Any:
     try:
         if kind in ("list", "uses"):
             return tuple(value)
+        if kind == "asks":
+            return tuple(variant.text(variant.parse(text)) for text in value)
         if kind == "edges":
             return tuple(parse_edge(text) for text in value)
         parse_one: Any = {"digest": Digest.parse, "oid": Oid.parse, "version": Version.parse, "edge": parse_edge,
@@ -302,7 +321,16 @@ def _sorted(lock: Lock) -> Lock:
     return Lock(
         tuple(sorted(s._replace(mirrors=tuple(sorted(set(s.mirrors)))) for s in lock.sets)),
         tuple(sorted(d._replace(uses=tuple(u for u in _USES if u in d.uses) or d.uses) for d in lock.deps)),
-        tuple(sorted(a._replace(build=tuple(sorted(set(a.build))), run=tuple(sorted(set(a.run)))) for a in lock.atoms)),
+        tuple(
+            sorted(
+                a._replace(
+                    build=tuple(sorted(set(a.build))),
+                    run=tuple(sorted(set(a.run))),
+                    variants=tuple(sorted(set(a.variants))),
+                )
+                for a in lock.atoms
+            )
+        ),
         tuple(sorted(lock.pins)),
         tuple(sorted(lock.subs)),
         tuple(sorted(lock.fetches)),
@@ -312,6 +340,7 @@ def _sorted(lock: Lock) -> Lock:
                 for t in lock.toolchains
             )
         ),
+        tuple(sorted(lock.variants)),
     )
 
 
@@ -319,6 +348,7 @@ def _check(lock: Lock, where: str) -> None:
     """Names once each, edges that lead somewhere, sets declared exactly when used; raises MalformedError (ATOM-1031)."""
     problems = [
         _twice("set", [s.anchor for s in lock.sets]),
+        _twice("variant", [v.name for v in lock.variants]),
         _twice("dependency", [d.key for d in lock.deps]),
         _twice("atom", [edge_text(a.edge) for a in lock.atoms]),
         _twice("pin", [p.name for p in lock.pins]),
@@ -327,16 +357,23 @@ def _check(lock: Lock, where: str) -> None:
         _twice("toolchain", [t.platform for t in lock.toolchains]),
     ]
     atoms = {a.edge for a in lock.atoms}
-    edges = set(_roots(lock)) | {e for a in lock.atoms for e in a.requires}
+    edges = set(roots(lock)) | {e for a in lock.atoms for e in a.requires}
     problems += [f"nothing is locked for '{edge_text(e)}'" for e in sorted(edges - atoms)[:1]]
-    problems += [f"nothing needs '{edge_text(e)}'" for e in sorted(_beyond(lock))[:1]]
-    declared, used = {str(s.anchor) for s in lock.sets}, {a.set for a in lock.atoms if a.set}
+    problems += [f"nothing needs '{edge_text(e)}'" for e in sorted(beyond(lock))[:1]]
+    declared, used = {str(s.anchor) for s in lock.sets}, sets_in_use(lock.deps, lock.atoms)
     problems += [f"set '{anchor}' is used but not declared, or declared but not used" for anchor in declared ^ used]
     problems += [
         f"atom '{a.name}' has {'no' if a.set else 'a'} commit" for a in lock.atoms if bool(a.set) != bool(a.commit)
     ]
     problems += [
-        f"dependency '{d.key}' is for nothing known" for d in lock.deps if not d.uses or set(d.uses) - set(_USES)
+        f"dependency '{d.key}' is for nothing known"
+        for d in lock.deps
+        if set(d.uses) - set(_USES) or not (d.uses or lock.variants)
+    ]
+    problems += [
+        f"dependency '{d.key}' has {'no' if left else 'a'} version"
+        for d in lock.deps
+        if bool(d.version) != (left := not (d.uses or d.atom[0]))
     ]
     for problem in filter(None, problems):
         raise MalformedError(
@@ -347,16 +384,21 @@ def _check(lock: Lock, where: str) -> None:
         )
 
 
-def _roots(lock: Lock) -> list[Edge]:
+def roots(lock: Lock) -> list[Edge]:
     """The edges from the atom that holds the lock: its dependencies and the environment it is built in."""
-    return [d.atom for d in lock.deps] + [parse_edge(t.environment) for t in lock.toolchains if t.environment]
+    return [d.atom for d in lock.deps if d.uses] + [parse_edge(t.environment) for t in lock.toolchains if t.environment]
 
 
-def _beyond(lock: Lock) -> set[Edge]:
+def sets_in_use(deps: Iterable[LockedDep], atoms: Iterable[LockedAtom]) -> set[str]:
+    """The anchors of the sets that a lock's atoms are of, and those that a variant could take something from."""
+    return {a.set for a in atoms if a.set} | {d.atom[0] for d in deps if d.atom[0]}
+
+
+def beyond(lock: Lock) -> set[Edge]:
     """The atoms that no dependency leads to."""
     needs = {a.edge: a.requires for a in lock.atoms}
     seen: set[Edge] = set()
-    todo = _roots(lock)
+    todo = roots(lock)
     while todo:
         edge = todo.pop()
         if edge not in seen:

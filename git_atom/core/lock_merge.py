@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from git_atom.core import lock as locks
 from git_atom.core.digest import Oid
-from git_atom.core.lock import Edge, Lock, LockedAtom, LockedSet, edge_text
+from git_atom.core.lock import Edge, Lock, LockedAtom, LockedSet, LockedVariant, edge_text
 from git_atom.errors import AtomError
 
 Later = Callable[[LockedSet, LockedSet], Oid | None]  # which of two heads of one set holds the other; None: not known
@@ -95,15 +95,15 @@ def _set(
 def _told(row: Any) -> str:
     if row is None:
         return "gone"
+    if isinstance(row, LockedVariant):
+        return f"'{row.chosen}'"
     return str(row.version) if isinstance(row, LockedAtom) else "other"
 
 
 def _swept(lock: Lock) -> Lock:
     """Without the atoms that nothing leads to any more, and the sets that nothing is of."""
     needs = {a.edge: a.requires for a in lock.atoms}
-    todo: list[Edge] = [d.atom for d in lock.deps] + [
-        locks.parse_edge(t.environment) for t in lock.toolchains if t.environment
-    ]
+    todo = locks.roots(lock)
     seen: set[Edge] = set()
     while todo:
         edge = todo.pop()
@@ -111,7 +111,7 @@ def _swept(lock: Lock) -> Lock:
             seen.add(edge)
             todo += needs.get(edge, ())
     atoms = tuple(a for a in lock.atoms if a.edge in seen)
-    used = {a.set for a in atoms}
+    used = locks.sets_in_use(lock.deps, atoms)
     return lock._replace(atoms=atoms, sets=tuple(s for s in lock.sets if s.anchor in used))
 
 

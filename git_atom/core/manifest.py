@@ -10,11 +10,11 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from git_atom.core import platform, uri
+from git_atom.core import platform, uri, variant
 from git_atom.core.name import check_name
 from git_atom.core.platform import Platform
 from git_atom.core.toml_place import Path, Place, check, places
-from git_atom.core.toml_read import Notes, Table
+from git_atom.core.toml_read import Notes, Table, near
 from git_atom.core.version import ANY, Requirement, Version
 from git_atom.errors import MalformedError
 
@@ -25,6 +25,7 @@ TYPES = ("package", ENVIRONMENT, "generator")
 USES = ("build", "run", "test")
 SYSTEMS = ("autotools", "cmake", "meson", "make", "python")
 ADOPTS = ("cargo", "npm", "pypi", "go")
+MAX_HINTS = 4  # of candidates: looking for like names takes time
 FORMATS = ("composefs", "oci", "tar", "dir", "deb", "cyclonedx", "spdx", "slsa", "nar")
 
 # patterns are compiled by re when they are first used: starting must be quick
@@ -51,6 +52,7 @@ class Dep(NamedTuple):
     path: str
     requirement: Requirement
     uses: tuple[str, ...]  # of build, run, test
+    asks: tuple[variant.Ask, ...] = ()  # the variants it is to have
 
 
 class Pin(NamedTuple):
@@ -127,8 +129,8 @@ class Manifest(NamedTuple):
     build: Build
     test: Test
     platform: tuple[Platform, ...]
-    provide: tuple[tuple[str, tuple[str, ...]], ...]
-    support: tuple[tuple[str, tuple[str, ...] | bool], ...]
+    provide: variant.Provide
+    support: variant.Support
     dist: Dist
 
 
@@ -200,7 +202,8 @@ def _manifest(top: Table) -> Manifest:
     build = _build(top)
     test = _test(top)
     platforms = _platforms(top)
-    provide, support = _variants(top)
+    provide, support = variant.read(top)
+    _candidates(top, provide, deps, toolchain)
     dist = Dist()
     if (table := top.table("dist")) is not None:
         dist = Dist(table.choices("formats", FORMATS, ()))
@@ -330,8 +333,9 @@ def _dep(label: str, table: Table) -> Dep:
     url, path = _source(table, "url"), _path(table, "path")
     requirement = table.parsed("version", Requirement.parse) or ANY
     uses = table.choices("for", USES, ("build", "run"))
+    asks = variant.asks(table)
     table.done()
-    return Dep(label, url, path, requirement, uses)
+    return Dep(label, url, path, requirement, uses, asks)
 
 
 def _pin(label: str, table: Table) -> Pin:
@@ -462,24 +466,26 @@ def _platforms(top: Table) -> tuple[Platform, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _variants(
-    top: Table,
-) -> tuple[tuple[tuple[str, tuple[str, ...]], ...], tuple[tuple[str, tuple[str, ...] | bool], ...]]:
-    provide: list[tuple[str, tuple[str, ...]]] = []
-    support: list[tuple[str, tuple[str, ...] | bool]] = []
-    if (table := top.table("provide")) is not None:
-        for key in table.value:
-            _label(key, table)
-            candidates = table.texts(key)
-            provide.append((key, candidates))
-            if not candidates and isinstance(table.value[key], list):
-                table.wrong(
-                    key, "ATOM-1024", f"variant '{key}' of [provide] is empty", "the first candidate is the default"
-                )
-    if (table := top.table("support")) is not None:
-        for key, value in table.value.items():
-            _label(key, table)
-            support.append((key, value if isinstance(value, bool) else table.texts(key)))
-            if key in dict(provide):
-                table.wrong(key, "ATOM-1024", f"variant '{key}' stands in [provide] and in [support]")
-    return tuple(provide), tuple(support)
+def _candidates(top: Table, provide: variant.Provide, deps: tuple[Dep, ...], toolchain: Toolchain | None) -> None:
+    """Each candidate is a key of [deps], `none`, or a package of the distribution that the toolchain is of."""
+    keys = {dep.name: None for dep in deps} | {variant.NONE: None}
+    distribution = toolchain is not None and not toolchain.environment
+    wrong = 0
+    note = "a candidate is a key of [deps], 'none', or a package of a [toolchain] with 'debian'; neither 'on' nor 'off'"
+    for name, words in provide:
+        written = {
+            word: at for at, word in enumerate(top.value["provide"][name] if words else ()) if isinstance(word, str)
+        }
+        for word in words:
+            switch = word in (variant.ON, variant.OFF)  # which say in a lock that a variant of [support] is so
+            known = word in keys or (distribution and re.fullmatch(_DEBIAN_PACKAGE, word))
+            if (known and not switch) or word not in written:
+                continue  # what is not there as written was noted when it was read
+            wrong += 1
+            hint = near(word, tuple(keys)) if wrong <= MAX_HINTS else ""
+            place = ("provide", name, written[word])
+            top.notes.add(place, "ATOM-1024", f"'{word[:100]}' is no candidate for '{name}'", note, hint)
+    if any(dep.name == variant.NONE for dep in deps) and any(variant.NONE in words for _, words in provide):
+        top.notes.add(
+            ("deps", variant.NONE), "ATOM-1024", "'none' is a dependency here, and a candidate that needs nothing"
+        )

@@ -128,8 +128,8 @@ class Table:
         """Whether a value is out of a few; notes it with a suggestion when not."""
         if value in allowed:
             return True
-        near = _near(value, allowed)
-        self.wrong(key, "ATOM-1024", f"'{value}' is no {key} of {self.shown}", f"one of {', '.join(allowed)}", near)
+        self.wrong(key, "ATOM-1024", f"'{value}' is no {key} of {self.shown}", f"one of {', '.join(allowed)}",
+                   near(value, allowed))  # fmt: skip
         return False
 
     def choices(self, key: str, allowed: tuple[str, ...], default: tuple[str, ...]) -> tuple[str, ...]:
@@ -175,10 +175,11 @@ class Table:
         for key in self.value:
             if key not in self.known:
                 self.wrong(key, "ATOM-1021", f"unknown key '{key}' in {self.shown}", f"known: {', '.join(self.known)}",
-                           _near(key, tuple(self.known)))  # fmt: skip
+                           near(key, tuple(self.known)))  # fmt: skip
 
 
-def _near(word: str, words: tuple[str, ...]) -> str:
+def near(word: str, words: tuple[str, ...]) -> str:
+    """A suggestion for a word that is none of these; empty when none is like it."""
     import difflib
 
     near = difflib.get_close_matches(word[:64], words, n=1, cutoff=0.5)

@@ -129,6 +129,8 @@ def test_nothing_is_written_when_it_cannot_be(
     refused("ATOM-9001", 129, "add", "--pin", "--src", f"a={url}")
     refused("ATOM-9001", 129, "add", "--debian", "make", "--for", "test")
     refused("ATOM-9001", 129, "add", "zed", "--suite", "bookworm")
+    for kind, word in (("--pin", f"a={url}"), ("--src", "a=x"), ("--debian", "gcc")):
+        refused("ATOM-9001", 129, "add", kind, word, "--with", "http3")
     refused("ATOM-5021", 6, "add", "--src", f"src={server}/other.tar.gz")
     refused("ATOM-1024", 7, "add", "--src", f"src={server}/${{name}}.tar.gz")
     refused("ATOM-8043", 128, "add", "--src", f"src={home}/elsewhere")

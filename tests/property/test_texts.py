@@ -20,6 +20,7 @@ from git_atom.core.lock import (
     LockedSet,
     LockedSub,
     LockedToolchain,
+    LockedVariant,
 )
 from git_atom.core.name import check_name, skeleton
 from git_atom.core.uri import Uri
@@ -174,14 +175,17 @@ def lock_values(draw: st.DrawFn) -> Lock:
     edges = [(draw(st.sampled_from(["", *anchors])), name) for name in names]
     atoms = tuple(
         LockedAtom(edge[0], edge[1], draw(versions), draw(oids) if edge[0] else "", draw(digests),
-                   tuple(draw(st.lists(st.sampled_from(edges), max_size=2))), ())
+                   tuple(draw(st.lists(st.sampled_from(edges), max_size=2))), (), tuple(draw(st.lists(st.sampled_from(["x", "tls=none"]), max_size=2))))
         for edge in edges
     )  # fmt: skip
     used = {edge[0] for edge in edges} - {""}
+    variants = tuple(LockedVariant(f"v{i}", draw(texts)) for i in range(draw(st.integers(0, 2))))
+    left = [draw(st.sampled_from(["", *used])) for _ in range(draw(st.integers(0, 2)))] if variants else []
     uses = st.lists(st.sampled_from(["build", "run", "test"]), min_size=1, unique=True).map(tuple)
     return Lock(
         tuple(LockedSet(Digest(a), draw(oids), tuple(draw(st.lists(texts, max_size=2)))) for a in used),
-        tuple(LockedDep(f"k{i}", edge, draw(uses)) for i, edge in enumerate(edges)),
+        tuple(LockedDep(f"k{i}", edge, draw(uses)) for i, edge in enumerate(edges))
+        + tuple(LockedDep(f"l{i}", (anchor, f"left{i}"), (), "" if anchor else draw(versions)) for i, anchor in enumerate(left)),
         atoms,
         tuple(LockedPin(f"p{i}", draw(texts), draw(texts), draw(st.just("") | texts), draw(oids), draw(digests)) for i in range(draw(st.integers(0, 2)))),
         tuple(LockedSub(f"s{i}", draw(oids), draw(digests)) for i in range(draw(st.integers(0, 2)))),
@@ -190,6 +194,7 @@ def lock_values(draw: st.DrawFn) -> Lock:
         tuple(LockedToolchain(f"t{i}", draw(digests), draw(texts), tuple(draw(st.lists(texts, max_size=2))), "",
                               tuple(LockedPackage(f"{n}", "1", "amd64", draw(digests)) for n in range(draw(st.integers(0, 3)))))
               for i in range(draw(st.integers(0, 2)))),
+        variants,
     )  # fmt: skip
 
 

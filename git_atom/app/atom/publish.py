@@ -312,30 +312,30 @@ def _repaired(repo: Repo, now: Oid | None, ref: str, tag: bytes, release: Releas
 
 def _check_lock(own: OwnSet, one: Source, fresh: Sequence[Source]) -> None:
     """What an atom needs of its own set must be published, or be published now, with the very content its lock names."""
-    for atom in (one.lock or Lock()).atoms:
-        if atom.set:
-            continue
-        held = logs.release(own.objects, own.log, atom.name, str(atom.version))
+    lock = one.lock or Lock()
+    left = [
+        (d.atom[1], d.version, None) for d in lock.deps if d.version
+    ]  # candidates that whoever depends on it may take
+    for name, version, tree in [*((a.name, a.version, a.tree) for a in lock.atoms if not a.set), *left]:
+        held = logs.release(own.objects, own.log, name, str(version))
         trees = (
-            [held[0].value.tree]
-            if held
-            else [s.digest for s in fresh if (s.name, s.version) == (atom.name, str(atom.version))]
+            [held[0].value.tree] if held else [s.digest for s in fresh if (s.name, s.version) == (name, str(version))]
         )
         where = "atom.lock" if one.path == "." else f"{one.path}/atom.lock"
         if not trees:
             raise CannotError(
                 "ATOM-8009",
-                f"'{one.name}' needs '{atom.name} {atom.version}', which is not published",
+                f"'{one.name}' needs '{name} {version}', which is not published",
                 where=where,
                 hint="publish it first or together, git atom publish --all",
             )
-        if atom.tree not in trees:
+        if tree is not None and tree not in trees:
             raise ConflictError(
                 "ATOM-8016",
-                f"'{one.name}' is locked to other content of '{atom.name} {atom.version}' than the published",
+                f"'{one.name}' is locked to other content of '{name} {version}' than the published",
                 where=where,
-                note=f"locked    {atom.tree}\npublished {trees[0]}",
-                hint=f"raise the version of '{atom.name}', or undo its change; then git atom lock",
+                note=f"locked    {tree}\npublished {trees[0]}",
+                hint=f"raise the version of '{name}', or undo its change; then git atom lock",
             )
 
 

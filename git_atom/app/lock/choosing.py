@@ -9,17 +9,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from git_atom.app.lock.ground import Ground, circle
+from git_atom.app.lock.ground import Chosen, Ground, ambiguous, circle
 from git_atom.app.lock.refusing import refusal
-from git_atom.app.lock.shelf import Shelf, Thing
+from git_atom.app.lock.settling import HERE
+from git_atom.app.lock.shelf import Shelf, Thing, edges
 from git_atom.app.lock.stock import Stock
+from git_atom.core import variant, variants
 from git_atom.core.digest import Digest, Oid
-from git_atom.core.lock import Edge, Lock, LockedAtom, LockedDep, LockedSet, LockedToolchain, edge_text, parse_edge
+from git_atom.core.lock import (
+    Edge,
+    Lock,
+    LockedAtom,
+    LockedDep,
+    LockedSet,
+    LockedToolchain,
+    LockedVariant,
+    beyond,
+    edge_text,
+    parse_edge,
+    sets_in_use,
+)
 from git_atom.core.manifest import ENVIRONMENT
-from git_atom.core.version import Version
 from git_atom.errors import CannotError, MalformedError
 from git_atom.git import refs
-from git_atom.resolve.problem import Problem, Requirement
+from git_atom.resolve.problem import Problem, Requirement, is_decision
 from git_atom.resolve.solve import Unsolvable, solve
 from git_atom.resolve.walk import Solution
 
@@ -34,6 +47,7 @@ class Choice(NamedTuple):
     atoms: tuple[LockedAtom, ...]
     spoken_of: tuple[tuple[str, str, str], ...] = ()
     toolchains: tuple[LockedToolchain, ...] = ()  # those of the environment atom, when the manifest names one
+    variants: tuple[LockedVariant, ...] = ()
 
 
 def choose(ground: Ground) -> Choice:
@@ -42,31 +56,48 @@ def choose(ground: Ground) -> Choice:
     Raises NoSolutionError ATOM-8041, 8048, 8700 with the chains and the ways out, CannotError ATOM-8046 and 8701 for atoms that need
     themselves, ATOM-8727 for an environment that is none, and what reading path dependencies and sets raises.
     """
-    if not ground.wants:
+    if not ground.wants and not ground.manifest.provide:
         return Choice((), (), ())
     with _stock(ground) as stock:
         shelf = Shelf(ground, stock)
         found = search(ground, shelf)
-        things = [shelf.thing(one.candidate) for one in found.chosen]
+        things = [shelf.thing(one.candidate) for one in found.chosen if not is_decision(one.candidate.name)]
         _not_itself(ground, things)
-        _no_circle(found)
+        _no_circle(shelf, found)
         return _choice(ground, shelf, found, things)
 
 
-def choose_together(grounds: Sequence[Ground], stock: Stock) -> dict[Edge, Version]:
-    """One version of each name for several atoms, chosen as if one atom had all of their dependencies; those of other sets alone.
+def choose_together(grounds: Sequence[Ground], stock: Stock) -> Chosen:
+    """One version of each name and one way to settle each variant for several atoms, chosen as if one atom had all of their dependencies.
 
-    `stock` binds to the sets of all of their locks. What they need of each other is left out: all of them are at hand. Raises as `choose`.
+    `stock` binds to the sets of all of their locks. That they need each other is left out: all of them are at hand, in the versions that they have. What
+    they ask of each other's variants is not, so what a variant comes to in an atom's own lock is what it is for the others, too. A
+    solution holds what each of them asks for, by itself and by way of the others. Raises as `choose`, and ConflictError ATOM-8710.
     """
-    at = {ground.place for ground in grounds}
-    wants = [want for ground in grounds for want in ground.wants if ground.path_of(want.dep) not in at]
-    if not wants:
-        return {}
+    _distinct(grounds)
+    if not any(ground.wants or ground.manifest.provide for ground in grounds):
+        return Chosen({}, {})
     free = frozenset(name for one in grounds for name in one.free)
     ground = grounds[0]._replace(old=union([one.old for one in grounds]), free=free)
-    shelf = Shelf(ground, stock, wants)
-    things = [shelf.thing(one.candidate) for one in search(ground, shelf).chosen]
-    return {thing.edge: thing.version for thing in things if thing.set}
+    shelf = Shelf(ground, stock, grounds)
+    found = search(ground, shelf)
+    things = [shelf.thing(one.candidate) for one in found.chosen if not is_decision(one.candidate.name)]
+    words = {
+        (edge, name): word
+        for edge, settled in _settled(shelf, found).items()
+        for name, word in settled.items()
+        if word not in (variant.ON, variant.OFF)  # what is switched on is so where it is asked for
+    }
+    return Chosen({thing.edge: thing.version for thing in things if thing.set}, words)
+
+
+def _distinct(grounds: Sequence[Ground]) -> None:
+    """Raise ConflictError ATOM-8710 when variants are of an atom whose name another one of these has as well."""
+    seen: dict[str, Ground] = {}
+    for ground in grounds:
+        other = seen.setdefault(ground.manifest.name, ground)
+        if other is not ground and (variants.words(ground.manifest) or variants.words(other.manifest)):
+            raise ambiguous(ground.manifest.name, ground, (other.name, ground.name))
 
 
 def union(olds: Sequence[Lock]) -> Lock:
@@ -121,7 +152,8 @@ def newer(ground: Ground) -> list[tuple[str, str, str, str, str]]:
     with _stock(ground) as stock:
         shelf = Shelf(ground, stock)
         found = answer(shelf, shelf.roots)
-        chosen = {shelf.thing(one.candidate).edge: one for one in found.chosen} if isinstance(found, Solution) else {}
+        anew_ = found.chosen if isinstance(found, Solution) else ()
+        chosen = {shelf.thing(one.candidate).edge: one for one in anew_ if not is_decision(one.candidate.name)}
         out = []
         for atom in atoms:
             rows = stock.versions(Digest(atom.set), atom.name, shelf.asked(atom.set))
@@ -171,47 +203,89 @@ def _own_set(ground: Ground) -> str:
         return str(logs.claimed_anchor(objects, head))
 
 
-def _no_circle(found: Solution) -> None:
-    """Raise CannotError ATOM-8701 when chosen atoms need each other to run."""
+def _no_circle(shelf: Shelf, found: Solution) -> None:
+    """Raise CannotError ATOM-8701 when chosen atoms need each other to run; what a decision needs its atom does."""
     from graphlib import CycleError, TopologicalSorter
 
-    below: dict[int, list[int]] = {}
+    about = [shelf.about(one.candidate) for one in found.chosen]
+    below: dict[Thing, list[Thing]] = {}
     for edge in found.edges:
-        if edge.asker >= 0:
-            below.setdefault(edge.asker, []).append(edge.target)
+        asker, target = about[edge.asker] if edge.asker >= 0 else None, about[edge.target]
+        if (
+            asker
+            and target
+            and not is_decision(edge.wanted.terms[0].name)
+            and (asker != target or not _decides(found, edge.asker))
+        ):
+            below.setdefault(asker, []).append(target)
     try:
         TopologicalSorter(below).prepare()
     except CycleError as error:
-        names = [str(found.chosen[at].candidate) for at in reversed(error.args[1])]
-        raise circle(names, "") from error
+        raise circle([f"{thing.name} {thing.version}" for thing in reversed(error.args[1])], "") from error
+
+
+def _decides(found: Solution, at: int) -> bool:
+    return is_decision(found.chosen[at].candidate.name)
+
+
+def _settled(shelf: Shelf, found: Solution) -> dict[Edge, dict[str, str]]:
+    """What every variant came to, by atom."""
+    out: dict[Edge, dict[str, str]] = {}
+    for one in found.chosen:
+        if (made := shelf.settling.decision(one.candidate)) is not None:
+            out.setdefault(made.edge, {})[made.variant] = made.word
+    return out
 
 
 def _choice(ground: Ground, shelf: Shelf, found: Solution, things: Sequence[Thing]) -> Choice:
     """The rows of a lock for a solution."""
-    deps = [
-        LockedDep(dep.name, shelf.edge_of(root), dep.uses)
-        for dep, root in zip(sorted(ground.manifest.deps), shelf.roots, strict=False)  # the toolchain's is the last
-    ]
-    rows, spoken = [], []
-    for thing in things:
-        run = tuple(sorted({need.edge for need in shelf.needed(thing)}))
-        if not thing.set:
-            rows.append(LockedAtom("", thing.name, thing.version, "", shelf.local[thing.name].tree, (), run))
-            continue
-        release = shelf.packages[thing].release
-        rows.append(LockedAtom(thing.set, thing.name, thing.version, release.commit, release.tree, (), run))
-        _unedited(ground, rows[-1])
-        if shelf.stock.warn(Digest(thing.set), release):
-            spoken.append((thing.set, thing.name, str(thing.version)))
-    tools = _toolchains(shelf, things) if ground.manifest.toolchain and ground.manifest.toolchain.environment else ()
-    return Choice(_sets(ground, shelf, rows), tuple(deps), tuple(rows), tuple(spoken), tools)
+    settled = _settled(shelf, found)
+    own = settled.get(HERE, {})
+    deps = _deps(shelf, variants.active(ground.manifest, own))
+    rows = [_row(shelf, thing, settled.get(thing.edge, {})) for thing in things]
+    tools = _toolchains(shelf, things) if shelf.world else ()
+    rows = _reached(rows, deps, tools)
+    spoken = []
+    for row in rows:
+        _unedited(ground, row)
+        if row.set and shelf.stock.warn(Digest(row.set), shelf.packages[Thing(*row.edge, row.version)].release):
+            spoken.append((row.set, row.name, str(row.version)))
+    chosen = tuple(LockedVariant(name, own[name]) for name, _ in ground.manifest.provide)
+    return Choice(_sets(ground, shelf, deps, rows), tuple(deps), tuple(rows), tuple(spoken), tools, chosen)
+
+
+def _deps(shelf: Shelf, taken: frozenset[str]) -> list[LockedDep]:
+    """What the keys of [deps] came to; a candidate that was not taken says where it is from."""
+    out = []
+    for asking in shelf.deps.values():
+        dep, edge = asking.want.dep, asking.edge
+        version = shelf.local[edge[1]].manifest.version if dep.path and dep.name not in taken else ""
+        out.append(LockedDep(dep.name, edge, dep.uses if dep.name in taken else (), version))
+    return out
+
+
+def _row(shelf: Shelf, thing: Thing, words: dict[str, str]) -> LockedAtom:
+    texts = shelf.texts(thing)
+    build, run = edges(thing, texts, words) if texts else ((), ())
+    told = variants.told(texts.manifest, words) if texts else ()
+    if not thing.set:
+        return LockedAtom("", thing.name, thing.version, "", shelf.local[thing.name].tree, build, run, told)
+    release = shelf.packages[thing].release
+    return LockedAtom(thing.set, thing.name, thing.version, release.commit, release.tree, build, run, told)
+
+
+def _reached(rows: list[LockedAtom], deps: Sequence[LockedDep], tools: Sequence[LockedToolchain]) -> list[LockedAtom]:
+    """The rows that something leads to: a word that is not built from its atom's own lock may have asked for too much."""
+    part = Lock(deps=tuple(deps), atoms=tuple(rows), toolchains=tuple(tools))
+    return [row for row in rows if row.edge not in beyond(part)] if any(row.build for row in rows) else rows
 
 
 def _toolchains(shelf: Shelf, things: Sequence[Thing]) -> tuple[LockedToolchain, ...]:
     """What the chosen environment stands on, for each platform that it is locked for: its own toolchain, or that of one below it."""
     chosen = {thing.edge: shelf.packages[thing] for thing in things if thing.set}
-    first = edge = shelf.edge_of(shelf.roots[-1])
-    where = shelf.wants[-1].where()
+    asking = shelf.world[HERE]
+    first = edge = asking.edge
+    where = asking.want.where()
     while True:
         package = chosen[edge]
         manifest, shown = package.manifest, f"'{package.release.name} {package.release.version}'"
@@ -230,16 +304,21 @@ def _toolchains(shelf: Shelf, things: Sequence[Thing]) -> tuple[LockedToolchain,
 def _unedited(ground: Ground, row: LockedAtom) -> None:
     """A row that stays must have the edges that the atom's own manifest gives it."""
     old = ground.old.atom(row.edge)
-    if old is not None and (old.version, old.tree) == (row.version, row.tree) and old.run != row.run:
+    if (
+        old is not None
+        and (old.version, old.tree) == (row.version, row.tree)
+        and old.variants == row.variants
+        and old.run != row.run
+    ):
         was, now = (", ".join(name for _, name in edges) or "nothing" for edges in (old.run, row.run))
         raise MalformedError("ATOM-8707", f"the lock says '{row.name} {row.version}' needs {was}, and its manifest says {now}", where=ground.name,
                              hint="the lock was edited; take a version of it that was committed, or delete it and run git atom lock")  # fmt: skip
 
 
-def _sets(ground: Ground, shelf: Shelf, rows: Sequence[LockedAtom]) -> tuple[LockedSet, ...]:
+def _sets(ground: Ground, shelf: Shelf, deps: Sequence[LockedDep], rows: Sequence[LockedAtom]) -> tuple[LockedSet, ...]:
     """The sets in use; a head moves on only when what is selected from its set does, and has to when something is new."""
     out = []
-    for anchor in sorted({row.set for row in rows if row.set}):
+    for anchor in sorted(sets_in_use(deps, rows)):
         old = next((s for s in ground.old.sets if s.anchor == anchor), None)
         before, now = _selection(ground.old.atoms, anchor), _selection(rows, anchor)
         if old is not None and (before == now or (now < before and not shelf.stock.was_asked(Digest(anchor)))):

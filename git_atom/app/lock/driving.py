@@ -100,9 +100,11 @@ def text(host: Host, path: str) -> list[str]:
     lock = _load(host, path, path)
     out = [
         f"atom {edge_text(('', a.name))} {a.version}{' of ' + _short(a.set) if a.set else ''} {_short(a.tree)}"
+        + (f" with {', '.join(a.variants)}" if a.variants else "")
         for a in lock.atoms
     ]
-    out += [f"dependency {d.key} for {', '.join(d.uses)}" for d in lock.deps]
+    out += [f"variant {v.name} {v.chosen}" for v in lock.variants]
+    out += [f"dependency {d.key} " + (f"for {', '.join(d.uses)}" if d.uses else "not taken") for d in lock.deps]
     out += [f"pin {p.name} {p.ref} {p.commit[:12]}" for p in lock.pins]
     out += [f"source {s.name} {_short(s.tree)}" for s in lock.subs]
     out += [f"source {f.name} {f.url} {f.size} bytes {_short(f.digest)}" for f in lock.fetches]

@@ -13,7 +13,7 @@ from git_atom.app.lock.intent import Files, Made
 from git_atom.app.lock.stating import Asked
 from git_atom.core import lock as locks
 from git_atom.core import manifest as manifests
-from git_atom.core import refnames, uri
+from git_atom.core import refnames, uri, variant
 from git_atom.core.digest import Digest
 from git_atom.core.host import Host
 from git_atom.core.lock import Lock
@@ -56,7 +56,8 @@ def add(
     """Put requirements into the manifest of the atom in the current directory, or change how they are, and lock.
 
     Of an atom without a requirement the newest version is taken, and what is compatible with it written down. Aliases are expanded,
-    credentials left out. Raises UsageError ATOM-9001 for words of another form, ConflictError ATOM-8730 for packages beside an
+    credentials left out. What dependencies are asked for takes the place of what they were asked for before. Raises UsageError ATOM-9001
+    for words of another form, MalformedError ATOM-1024 for what asks for no variant, ConflictError ATOM-8730 for packages beside an
     environment, and what URIs, sources and locking raise; nothing is written then.
     """
     stating.check(asked)
@@ -69,12 +70,9 @@ def add(
     for text in asked.words:
         one = Uri.parse(text)
         source = _source(host, files, files.value, one)
-        values: dict[str, str | tuple[str, ...]] = {"path": source.path} if source.path else {"url": source.url}
-        if one.requirement:
-            values["version"] = str(one.requirement)
-        if asked.uses:
-            values["for"] = tuple(use for use in USES if use in asked.uses)
-        data = _put(data, files.value, one.name, values)
+        data = _put(data, files.value, one.name, _values(asked, one, source))
+        if asked.asks and not any(asked.asks):
+            data = _unasked(data, one.name)
         wanted.append(one._replace(source=source.url or source.path))
     ground = intent.stand(host, _with(files, data), offline=offline, consent=consent)
     ground = ground._replace(pending=tuple(str(one) for one in wanted))
@@ -98,6 +96,24 @@ def remove(host: Host, names: Sequence[str], *, kind: str = "", offline: bool = 
 def _with(files: Files, data: bytes) -> Files:
     """The same files with another manifest; raises what reading it raises."""
     return files._replace(data=data, value=manifests.parse(data, files.manifest))
+
+
+def _values(asked: Asked, one: Uri, source: _Source) -> dict[str, str | tuple[str, ...]]:
+    """The keys of a dependency that are said anew."""
+    values: dict[str, str | tuple[str, ...]] = {"path": source.path} if source.path else {"url": source.url}
+    if one.requirement:
+        values["version"] = str(one.requirement)
+    if asked.uses:
+        values["for"] = tuple(use for use in USES if use in asked.uses)
+    told = tuple(sorted({variant.text(variant.parse(text)) for text in asked.asks if text}))
+    return values | ({"with": told} if told else {})
+
+
+def _unasked(data: bytes, name: str) -> bytes:
+    """The manifest with nothing that a dependency is asked for."""
+    from git_atom.core import manifest_edit
+
+    return manifest_edit.drop_key(data, ("deps", name), "with")
 
 
 def _put(data: bytes, before: Manifest, name: str, values: dict[str, str | tuple[str, ...]]) -> bytes:

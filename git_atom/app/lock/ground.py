@@ -16,7 +16,7 @@ from git_atom.core.lock import Edge, Lock
 from git_atom.core.manifest import Dep, Manifest
 from git_atom.core.tree import Leaf, tree_digest
 from git_atom.core.version import Version
-from git_atom.errors import CannotError
+from git_atom.errors import CannotError, ConflictError
 from git_atom.git import repo as repos
 from git_atom.git import worktree
 from git_atom.git.repo import Repo
@@ -33,7 +33,7 @@ class Ground(NamedTuple):
 
     free: names that are chosen anew although they are locked; everything when `anew`. pending: URIs that are about to be added.
     minimise: the fewest atoms come first, then what is locked and what is newest. work and stock: what other atoms of the same run have
-    read of the work tree and of sets. chosen: versions that were chosen for several atoms together, no others are looked at.
+    read of the work tree and of sets. chosen: what was chosen for several atoms together, nothing else is looked at.
     """
 
     host: Host
@@ -50,7 +50,7 @@ class Ground(NamedTuple):
     minimise: bool = False
     work: Work | None = None
     stock: Stock | None = None
-    chosen: Mapping[Edge, Version] | None = None
+    chosen: Chosen | None = None
 
     def where(self, *path: str) -> str:
         """`file:line` of a key of the manifest, or of the nearest table around it that is there."""
@@ -90,6 +90,13 @@ class Ground(NamedTuple):
         pins = () if self.anew else tuple(p for p in self.old.pins if p.name not in self.free)
         toolchains = () if self.anew or TOOLCHAIN in self.free else self.old.toolchains
         return self.old._replace(fetches=fetches, pins=pins, toolchains=toolchains)
+
+
+class Chosen(NamedTuple):
+    """What several atoms come to together: versions of other sets, and what took the variants of [provide], by atom and variant."""
+
+    versions: Mapping[Edge, Version]
+    words: Mapping[tuple[Edge, str], str]
 
 
 class Want(NamedTuple):
@@ -242,9 +249,10 @@ class Work:
         if wrong:
             raise _stale(folder, where, wrong[0])
         for key, path in below.items():
-            locked = next(d for d in lock.deps if d.key == key)
-            atom = lock.atom(locked.atom)
-            if atom is not None and self.read(path, shown, (*chain, folder)).tree != atom.tree:
+            row = next(d for d in lock.deps if d.key == key)
+            atom, now = lock.atom(row.atom), self.read(path, shown, (*chain, folder))
+            taken = atom is None or now.tree == atom.tree
+            if not taken or (not row.uses and now.manifest.version != row.version):  # no variant took it
                 raise _stale(folder, where, f"'{path}' has changed since")
         return Here(folder, manifest, lock, self.tree(folder))
 
@@ -297,6 +305,12 @@ def circle(chain: list[str], where: str) -> CannotError:
     """The error for atoms that need each other; the chain begins and ends with the same one."""
     return CannotError("ATOM-8701", f"'{chain[0]}' needs itself by way of others", where=where, note=" -> ".join(chain),
                        hint="take one of these dependencies out, or move what both need into an atom of its own")  # fmt: skip
+
+
+def ambiguous(name: str, ground: Ground, places: tuple[str, str]) -> ConflictError:
+    """The error for two atoms of this repository that have one name where the name has to tell them apart."""
+    return ConflictError("ATOM-8710", f"'{name}' is the name of several atoms of this repository", where=ground.name,
+                         note="\n".join(places), hint="give one of them another id in its atom.toml")  # fmt: skip
 
 
 def _stale(folder: str, where: str, why: str) -> CannotError:

@@ -10,7 +10,7 @@ from git_atom.app import memo, workdir
 from git_atom.app.lock.ground import Ground, Work
 from git_atom.core import lock as locks
 from git_atom.core import manifest as manifests
-from git_atom.core import refnames
+from git_atom.core import refnames, variant
 from git_atom.core.digest import Digest, Oid, of_bytes
 from git_atom.core.host import Host
 from git_atom.core.lock import Lock, LockedPin
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Change(NamedTuple):
     """One difference between two locks. old and new are versions or short digests, empty where it came or went."""
 
-    kind: str  # atom, source, pin, package, toolchain
+    kind: str  # atom, variant, source, pin, package, toolchain
     name: str
     old: str
     new: str
@@ -98,8 +98,8 @@ def work_out(ground: Ground, files: Files, notes: Notes | None = None) -> Made:
     chosen = choosing.choose(ground)
     pins = _pins(ground)
     fetches = sourcing.fetches(ground)
-    tools = chosen.toolchains or sourcing.toolchains(ground)
-    lock = Lock(chosen.sets, chosen.deps, chosen.atoms, pins, subs, fetches, tools)
+    tools = chosen.toolchains or sourcing.toolchains(ground, dict(chosen.variants))
+    lock = Lock(chosen.sets, chosen.deps, chosen.atoms, pins, subs, fetches, tools, chosen.variants)
     text = locks.format(lock)
     lock = locks.parse(text, files.lock)
     if not chosen.spoken_of:
@@ -117,7 +117,7 @@ def _pins(ground: Ground) -> tuple[LockedPin, ...]:
 
 def _memo(host: Host, manifest: bytes, lock: bytes) -> str:
     """Where it is noted that a lock is what a manifest comes to here."""
-    told = "\0".join(["3", os.uname().machine, of_bytes(manifest), of_bytes(lock)])
+    told = "\0".join(["4", os.uname().machine, of_bytes(manifest), of_bytes(lock)])
     return os.path.join(host.cache, "locked", of_bytes(told.encode()).hex)
 
 
@@ -214,6 +214,7 @@ def differences(old: Lock, new: Lock) -> list[Change]:
     """What changed from one lock to another, for people; packages of a toolchain that came or went together are one line."""
     out = _compare("atom", {a.name: str(a.version) for a in old.atoms}, {a.name: str(a.version) for a in new.atoms},
                    {a.name: a.tree for a in old.atoms}, {a.name: a.tree for a in new.atoms})  # fmt: skip
+    out += _compare("variant", *({**{v.name: v.chosen for v in one.variants}, **_settled(one)} for one in (old, new)))
     out += _compare("source", *({f"{f.name} ({f.url.rpartition('/')[2]})": _short(f.digest) for f in one.fetches}
                                 | {s.name: _short(s.tree) for s in one.subs} for one in (old, new)))  # fmt: skip
     out += _compare("pin", *({p.name: p.commit[:12] for p in one.pins} for one in (old, new)),
@@ -223,6 +224,12 @@ def differences(old: Lock, new: Lock) -> list[Change]:
     for name in sorted(before.keys() & after.keys()):
         out += _compare("package", *({p.name: p.version for p in one[name].packages} for one in (before, after)))
     return out
+
+
+def _settled(lock: Lock) -> dict[str, str]:
+    """The variants of the atoms of a lock, as `<atom> with <variant>`."""
+    pairs = ((atom.name, variant.parse(text)) for atom in lock.atoms for text in atom.variants)
+    return {f"{name} with {ask[0]}": ask[1] for name, ask in pairs}
 
 
 def _compare(kind: str, old: dict[str, str], new: dict[str, str], *content: Mapping[str, str]) -> list[Change]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from git_atom.app.lock import intent
 from git_atom.app.lock.ground import Ground
 from git_atom.app.lock.intent import Files, unknown
+from git_atom.core import variant, variants
 from git_atom.core.host import Host
 from git_atom.core.lock import Edge, Lock, parse_edge
 from git_atom.core.manifest import Manifest
@@ -22,7 +23,10 @@ _SHORT = 12  # digits of a commit that are shown
 
 
 class Row(NamedTuple):
-    """One line of a tree. wanted: the requirement that leads here, where the manifest states one; again: shown in full before."""
+    """One line of a tree. wanted: the requirement that leads here, where the manifest states one; again: shown in full before.
+
+    variant: the one that brought it in, as `tls=openssl`; having: the variants that it has itself.
+    """
 
     depth: int
     name: str
@@ -31,6 +35,8 @@ class Row(NamedTuple):
     uses: str
     again: bool
     drawn: str  # the branches before it
+    variant: str = ""
+    having: tuple[str, ...] = ()
 
 
 class Old(NamedTuple):
@@ -54,13 +60,15 @@ def tree(host: Host, names: Sequence[str], *, inverted: bool = False) -> list[Ro
     for name in names:
         if name not in known:
             raise unknown(name, known, files.lock)
+    having = {(atom.name, str(atom.version)): atom.variants for atom in files.old.atoms}
     if inverted:
         tops = names or _lowest(found)
-        return _draw([_row(b, 0) for name in tops for b in paths.inverted(found, name)])
+        return _draw([_row(b, 0, having) for name in tops for b in paths.inverted(found, name)])
     if names:
-        return _draw([_row(b, 0) for name in names for b in paths.tree(_from(found, name))])
-    top = Row(0, manifest.name, str(manifest.version), "", "", False, "")
-    return _draw([top, *(_row(b, 1) for b in paths.tree(found))])
+        return _draw([_row(b, 0, having) for name in names for b in paths.tree(_from(found, name))])
+    own = variants.default(manifest, {row.name: row.chosen for row in files.old.variants})
+    top = Row(0, manifest.name, str(manifest.version), "", "", False, "", "", variants.told(manifest, own))
+    return _draw([top, *(_row(b, 1, having) for b in paths.tree(found))])
 
 
 def why(host: Host, name: str, *, every: bool = False) -> list[tuple[str, ...]]:
@@ -108,16 +116,25 @@ def _read(host: Host) -> tuple[Files, Manifest]:
 
 
 def solution(manifest: Manifest, lock: Lock) -> Solution:
-    """A lock as the solution that it is, with the manifest's requirements on the edges from the atom at hand; pins by their commits."""
+    """A lock as the solution that it is, with the manifest's requirements on the edges from the atom at hand; pins by their commits.
+
+    The origin of an edge is the variant that brought it in, where one did.
+    """
     order = sorted(lock.atoms, key=lambda a: (a.name, a.set))
     place: dict[Edge, int] = {atom.edge: at for at, atom in enumerate(order)}
     stated = {dep.name: str(dep.requirement) for dep in manifest.deps}
+    taken = [variant.text((v.name, v.chosen)) for v in lock.variants]
     links = [
-        Link(-1, Requirement((Term(d.atom[1], stated.get(d.key, "")),), kind="/".join(d.uses)), place[d.atom])
+        Link(
+            -1,
+            Requirement((Term(d.atom[1], stated.get(d.key, "")),), _by(taken, d.key), "/".join(d.uses)),
+            place[d.atom],
+        )
         for d in lock.deps
+        if d.uses
     ]
     links += [
-        Link(place[atom.edge], Requirement((Term(edge[1]),)), place[edge])
+        Link(place[atom.edge], Requirement((Term(edge[1]),), _by(atom.variants, edge[1])), place[edge])
         for atom in order
         for edge in sorted({*atom.run, *atom.build})
     ]
@@ -131,6 +148,11 @@ def solution(manifest: Manifest, lock: Lock) -> Solution:
     things = [(atom.name, str(atom.version)) for atom in order] + [(pin.name, pin.commit[:_SHORT]) for pin in lock.pins]
     chosen = tuple(Chosen("", Candidate(name, version), True) for name, version in things)
     return Solution(chosen, tuple(sorted(links, key=lambda e: (e.asker, e.wanted.terms, e.wanted.kind, e.target))))
+
+
+def _by(variants: Sequence[str], key: str) -> str:
+    """The variants that are taken by a candidate."""
+    return ", ".join(text for text in variants if text.partition("=")[2] == key)
 
 
 def _from(found: Solution, name: str) -> Solution:
@@ -148,11 +170,22 @@ def _lowest(found: Solution) -> list[str]:
     return [one.candidate.name for at, one in enumerate(found.chosen) if at not in askers]
 
 
-def _row(branch: Branch, deeper: int) -> Row:
+def _row(branch: Branch, deeper: int, having: Mapping[tuple[str, str], tuple[str, ...]]) -> Row:
     wanted = branch.wanted.terms[0].spec if branch.wanted else ""
     kind = branch.wanted.kind if branch.wanted and wanted else ""
     one = branch.chosen.candidate
-    return Row(branch.depth + deeper, one.name, one.version, wanted, kind, branch.again, "")
+    by = branch.wanted.origin if branch.wanted else ""
+    return Row(
+        branch.depth + deeper,
+        one.name,
+        one.version,
+        wanted,
+        kind,
+        branch.again,
+        "",
+        by,
+        having.get((one.name, one.version), ()),
+    )
 
 
 def _draw(rows: Sequence[Row]) -> list[Row]:
@@ -169,5 +202,5 @@ def _draw(rows: Sequence[Row]) -> list[Row]:
 
 
 def _step(wanted: Requirement, chosen: Chosen) -> str:
-    spec = wanted.terms[0].spec
-    return f"{chosen.candidate} ({spec})" if spec else str(chosen.candidate)
+    said = ", ".join(filter(None, [wanted.terms[0].spec, wanted.origin]))
+    return f"{chosen.candidate} ({said})" if said else str(chosen.candidate)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from git_atom.app.lock.ground import Want
 from git_atom.app.lock.shelf import Shelf
-from git_atom.core import uri
+from git_atom.core import uri, variant
 from git_atom.core.version import Requirement as Range
 from git_atom.errors import NoSolutionError
 from git_atom.resolve.explain import MAX_WAYS, RELAX, REMOVE, Change, Explanation, explain
-from git_atom.resolve.problem import Requirement
+from git_atom.resolve.problem import Requirement, Term
 from git_atom.resolve.solve import Unsolvable
 
 Way = tuple[Change, ...]
@@ -29,14 +29,15 @@ def refusal(shelf: Shelf, failure: Unsolvable, solves: Solves) -> NoSolutionErro
     ways: list[Way] = []
     for _ in range(MAX_ROUNDS):
         read = len(shelf.packages)
-        ways = [way for way in told.ways if _possible(way) and solves(_roots(shelf, way))]
+        ways = _of_candidates(shelf, told, solves)
+        ways += [way for way in told.ways if _possible(way) and solves(_roots(shelf, way))]
         if len(shelf.packages) == read:
             break
         told = explain(failure, ways=6)  # what was read meanwhile may rule a way out, or shorten a chain
     hints = [command for way in ways if (command := _command(shelf, way))]
     hint = "\n".join(list(dict.fromkeys(hints))[:MAX_WAYS])
     first = told.lines[0].rule.wanted if told.lines else None
-    names = sorted({want.ground.manifest.name for want in shelf.wants})
+    names = sorted({one.manifest.name for one in shelf.hands.values()})
     shown = ", ".join(f"'{name}'" for name in names[:_MOST]) + (", ..." if len(names) > _MOST else "")
     return _alone(shelf, told, hint) or NoSolutionError(
         "ATOM-8041", f"the dependencies of {shown} cannot be had together",
@@ -50,7 +51,7 @@ def _lines(shelf: Shelf, told: Explanation) -> list[str]:
     for line in told.lines:
         text = str(line)
         if not line.rule.name and line.rule.wanted is not None:
-            name = _want(shelf, line.rule.wanted).ground.manifest.name
+            name = shelf.whose(line.rule.wanted).manifest.name
             text = f"{line.rule.wanted.origin}: {name} requires {line.rule.wanted}{line.there}"
         out.append("  " * line.depth + text)
     return out
@@ -63,12 +64,17 @@ def _alone(shelf: Shelf, told: Explanation, hint: str) -> NoSolutionError | None
         return None
     if len({line.rule.wanted for line in told.lines if not line.rule.reason}) > 1:
         return None
-    want = _want(shelf, wanted)
-    source = uri.redact(want.dep.url or want.dep.path)
+    asker = shelf.asker(wanted)
+    if asker is None:  # a variant of an atom at hand: what its words need has its own lines
+        return None
+    (want, ask), dep = asker, asker[0].dep
+    source = uri.redact(dep.url or dep.path)
+    if ask is not None:
+        return _unasked(shelf, wanted, ask, told, hint)
     if told.unknown:
         near = told.unknown[0][1]
         quoted = f"did you mean '{near[0]}'?" if near else f"git atom list {source}"
-        return NoSolutionError("ATOM-8700", f"'{source}' has no atom '{want.dep.name}'", where=want.where(),
+        return NoSolutionError("ATOM-8700", f"'{source}' has no atom '{dep.name}'", where=want.where(),
                                note=f"it has {', '.join(near)}" if near else "", hint=quoted)  # fmt: skip
     edge = shelf.edge_of(wanted)
     known = [(str(c.version), c.excluded) for c in shelf.find(shelf.term(edge, Range.parse("*"))._replace(spec=""))]
@@ -77,8 +83,25 @@ def _alone(shelf: Shelf, told: Explanation, hint: str) -> NoSolutionError | None
                            hint=hint or "ask its publisher for a version that may be chosen, or wait")  # fmt: skip
 
 
-def _want(shelf: Shelf, wanted: Requirement) -> Want:
-    return shelf.wants[shelf.roots.index(wanted)]
+def _unasked(
+    shelf: Shelf, wanted: Requirement, ask: variant.Ask, told: Explanation, hint: str
+) -> NoSolutionError | None:
+    """The error for a variant that the manifest asks for and no version of the atom has, or not by this word; None when one has it."""
+    name = wanted.terms[0].name
+    words = list(dict.fromkeys(made.word for c in shelf.find(Term(name)) if (made := shelf.settling.decision(c))))
+    atom = shelf.edge_of(wanted)[1]
+    if told.unknown:
+        near, known = told.unknown[0][1], shelf.variants(name)
+        return NoSolutionError("ATOM-8728", f"'{atom}' has no variant '{ask[0]}'", where=wanted.origin,
+                               note=f"it has {', '.join(known)}" if known else "it has none", hint=f"did you mean '{near[0]}'?" if near else hint)  # fmt: skip
+    if ask[1] in words:
+        return None
+    from difflib import get_close_matches
+
+    close = get_close_matches(ask[1], words, 1)
+    return NoSolutionError("ATOM-8728", f"'{atom}' has no '{'='.join(ask)}'", where=wanted.origin,
+                           note=f"it has {', '.join(variant.text((ask[0], word)) for word in words)}",
+                           hint=f"did you mean '{variant.text((ask[0], close[0]))}'?" if close else hint)  # fmt: skip
 
 
 def _possible(way: Way) -> bool:
@@ -86,48 +109,85 @@ def _possible(way: Way) -> bool:
     return all(change.kind in (RELAX, REMOVE) for change in way)
 
 
+def _of_candidates(shelf: Shelf, told: Explanation, solves: Solves) -> list[Way]:
+    """For variants of an atom at hand that are at issue: to have another version of what could take one."""
+    at_issue = [line.rule.wanted for line in told.lines if line.rule.wanted and not line.rule.name]
+    ways: list[Way] = []
+    for wanted in (one for root in at_issue for asking in shelf.candidates(root) for one in asking.version):
+        found = [c for c in shelf.find(wanted.terms[0]._replace(spec="")) if not c.excluded]
+        tried = ((Change(RELAX, wanted, candidate),) for candidate in found[:MAX_WAYS])
+        ways += [way for way in tried if solves(_roots(shelf, way))][:1]
+    return ways
+
+
 def _roots(shelf: Shelf, way: Way) -> list[Requirement]:
     """The roots after a way was gone."""
-    changed = {change.wanted: change for change in way}
+    changed = {change.wanted: change for change in way if change.wanted}
     out = []
     for root in shelf.roots:
-        change = changed.get(root)
-        if change is None:
-            out.append(root)
-        elif change.kind == RELAX and change.candidate is not None:
-            thing = shelf.thing(change.candidate)
-            out.append(root._replace(terms=(shelf.term(thing.edge, Range.parse(f"={thing.version}")),)))
+        taken = next((asking for asking in shelf.candidates(root) if changed.keys() & set(asking.version)), None)
+        for wanted in taken.wanted if taken else (root,):
+            out += _after(shelf, wanted, changed.get(wanted))
     return out
+
+
+def _after(shelf: Shelf, wanted: Requirement, change: Change | None) -> list[Requirement]:
+    """What becomes of a requirement."""
+    if change is None:
+        return [wanted]
+    if change.kind != RELAX or change.candidate is None:
+        return []
+    made = shelf.settling.decision(change.candidate)
+    if made is not None:
+        return [wanted._replace(terms=(shelf.ask(made.edge, (made.variant, made.word)),))]
+    thing = shelf.thing(change.candidate)
+    return [wanted._replace(terms=(shelf.term(thing.edge, Range.parse(f"={thing.version}")),))]
+
+
+class _Edit(NamedTuple):
+    """What commands change in one manifest: what is taken out and added, and what atoms are asked for from now on, by `source::name`."""
+
+    removes: list[str]
+    adds: list[str]
+    asks: dict[str, dict[str, str]]
 
 
 def _command(shelf: Shelf, way: Way) -> str:
     """What to type for a way out; empty when it would take back what is being asked for."""
     pending = {uri.Uri.parse(text).name: text for text in shelf.ground.pending}
-    edits: dict[str, tuple[list[str], list[str]]] = {shelf.ground.folder: ([], [])}  # removed and added, by directory
+    edits = {shelf.ground.folder: _Edit([], [], {})}  # by directory
     for change in way:
-        if change.wanted is None:
+        asker = shelf.asker(change.wanted) if change.wanted else None
+        if asker is None or not asker[0].is_dependency:
             return ""
-        want = _want(shelf, change.wanted)
-        if not want.is_dependency:
-            return ""
-        removes, adds = edits.setdefault(want.ground.folder, ([], []))
-        if change.kind == REMOVE or change.candidate is None:
-            if want.dep.name in pending:
+        (want, ask), dep = asker, asker[0].dep
+        edit = edits.setdefault(want.ground.folder, _Edit([], [], {}))
+        source = f"{uri.redact(dep.url or dep.path)}::{shelf.named(want)}"
+        if ask is not None:
+            left = edit.asks.setdefault(source, dict(dep.asks))
+            made = shelf.settling.decision(change.candidate) if change.candidate and change.kind == RELAX else None
+            left.pop(ask[0])
+            left |= {ask[0]: made.word} if made else {}
+        elif change.kind == REMOVE or change.candidate is None:
+            if dep.name in pending:
                 return ""
-            removes.append(want.dep.name)
+            edit.removes.append(dep.name)
         else:
-            version = shelf.thing(change.candidate).version
-            adds.append(f"{uri.redact(want.dep.url or want.dep.path)}::{change.candidate.name}@^{version}")
-            pending.pop(want.dep.name, None)
-    edits[shelf.ground.folder][1].extend(pending.values())
+            edit.adds.append(f"{source}@^{shelf.thing(change.candidate).version}")
+            pending.pop(dep.name, None)
+    edits[shelf.ground.folder].adds.extend(pending.values())
     cwd = shelf.ground.host.cwd
-    return " && ".join(line for folder, words in edits.items() for line in _typed(os.path.relpath(folder, cwd), *words))
+    return " && ".join(line for folder, edit in edits.items() for line in _typed(os.path.relpath(folder, cwd), edit))
 
 
-def _typed(folder: str, removes: Sequence[str], adds: Sequence[str]) -> list[str]:
+def _typed(folder: str, edit: _Edit) -> list[str]:
     """Commands that edit the manifest of a directory."""
     import shlex
 
     git = "git" if folder == "." else f"git -C {shlex.quote(folder)}"
-    words = [f"{git} atom remove {' '.join(shlex.quote(name) for name in removes)}"] if removes else []
-    return words + ([f"{git} atom add {' '.join(shlex.quote(text) for text in adds)}"] if adds else [])
+    words = [f"{git} atom remove {' '.join(map(shlex.quote, edit.removes))}"] if edit.removes else []
+    words += [f"{git} atom add {' '.join(map(shlex.quote, edit.adds))}"] if edit.adds else []
+    for source, left in sorted(edit.asks.items()):
+        told = [shlex.quote(variant.text(ask)) for ask in sorted(left.items())] or ["''"]
+        words.append(f"{git} atom add {shlex.quote(source)} {' '.join(f'--with {text}' for text in told)}")
+    return words

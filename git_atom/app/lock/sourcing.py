@@ -6,9 +6,11 @@ What is locked and still asked for is kept without looking; everything else is f
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from git_atom.app.lock.ground import Ground, holds, inside, within_itself
 from git_atom.atom.agreement import keeps_toolchain
+from git_atom.core import variants
 from git_atom.core.digest import MODE_LINK
 from git_atom.core.lock import Fetch, LockedPackage, LockedSub, LockedToolchain
 from git_atom.core.manifest import Src
@@ -136,12 +138,16 @@ def subs(ground: Ground) -> tuple[LockedSub, ...]:
     return tuple(out)
 
 
-def toolchains(ground: Ground) -> tuple[LockedToolchain, ...]:
-    """The toolchain of a distribution's packages for this platform, and those locked for others as long as they are what is asked for."""
+def toolchains(ground: Ground, settled: Mapping[str, str]) -> tuple[LockedToolchain, ...]:
+    """The toolchain of a distribution's packages for this platform, and those locked for others as long as they are what is asked for.
+
+    settled: the atom's variants, whose candidates may be packages, too.
+    """
     wanted = ground.manifest.toolchain
     if wanted is None:
         return ()
-    kept = [t for t in ground.kept.toolchains if keeps_toolchain(wanted, t)]
+    asked = tuple(sorted({*wanted.debian, *variants.packages(ground.manifest, settled)}))
+    kept = [t for t in ground.kept.toolchains if keeps_toolchain(wanted, asked, t)]
     here = platform()
     if any(t.platform == here for t in kept):
         return tuple(kept)
@@ -150,7 +156,6 @@ def toolchains(ground: Ground) -> tuple[LockedToolchain, ...]:
                                where=ground.where("toolchain"), hint="run git atom lock once without --offline")  # fmt: skip
     from git_atom.app.world.imports import import_debian
 
-    asked = tuple(sorted(set(wanted.debian)))
     made = import_debian(ground.host, asked, wanted.suite)
     packages = tuple(LockedPackage(*p) for p in made.packages)
     return (*kept, LockedToolchain(here, made.root, wanted.suite, asked, "", packages))

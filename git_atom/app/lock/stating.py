@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from git_atom.app.atom import asking
 from git_atom.app.lock.intent import Files, unknown
-from git_atom.core import uri
+from git_atom.core import uri, variant
 from git_atom.core.host import Host
 from git_atom.core.manifest import USES, Dep, Manifest, Pin, Src
 from git_atom.errors import AtomError, ConflictError, UsageError
@@ -33,12 +33,13 @@ class Asked(NamedTuple):
     entry: str = ""
     adopt: str = ""
     suite: str = ""
+    asks: tuple[str, ...] = ()  # variants; one empty word for none
 
 
 def check(asked: Asked) -> None:
     """Options that go with another kind of requirement, or with one word alone, raise UsageError ATOM-9001."""
     for option, value, kinds in (
-        ("--for", asked.uses, (DEP, SRC)), ("--entry", asked.entry, (PIN,)), ("--adopt", asked.adopt, (SRC,)), ("--suite", asked.suite, (DEBIAN,)),
+        ("--for", asked.uses, (DEP, SRC)), ("--entry", asked.entry, (PIN,)), ("--with", asked.asks, (DEP,)), ("--adopt", asked.adopt, (SRC,)), ("--suite", asked.suite, (DEBIAN,)),
     ):  # fmt: skip
         if value and asked.kind not in kinds:
             raise UsageError("ATOM-9001", f"'{option}' says nothing of a {_WORDS[asked.kind]}", hint="git atom add -h")
@@ -200,7 +201,8 @@ def _told(manifest: Manifest) -> Iterator[tuple[tuple[str, str], str]]:
 
 
 def _dep_told(dep: Dep) -> str:
-    return f"{dep.url or dep.path}::{dep.name}@{dep.requirement}" + _for(dep.uses, ("build", "run"))
+    asks = f" with {', '.join(map(variant.text, dep.asks))}" if dep.asks else ""
+    return f"{dep.url or dep.path}::{dep.name}@{dep.requirement}" + _for(dep.uses, ("build", "run")) + asks
 
 
 def _pin_told(pin: Pin) -> str:

@@ -7,7 +7,7 @@ each name is chosen for all of them beforehand, and each lock is made from those
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from git_atom.app import workdir
@@ -17,8 +17,9 @@ from git_atom.app.lock.intent import Change, Files, Made, Notes, unknown
 from git_atom.atom.agreement import disagreements
 from git_atom.core import lock as locks
 from git_atom.core import manifest as manifests
+from git_atom.core import variant
 from git_atom.core.host import Host
-from git_atom.core.lock import Lock
+from git_atom.core.lock import Edge, Lock
 from git_atom.core.manifest import Manifest
 from git_atom.errors import AtomError, CannotError, ManyErrors, NegativeError, UsageError
 from git_atom.git import repo as repos
@@ -96,7 +97,7 @@ def lock(host: Host, which: Which, how: How, *, locked: bool = False, frozen: bo
 
 
 def update(host: Host, names: Sequence[str], which: Which, how: How) -> tuple[Locked, ...]:
-    """Choose anew for these names (atoms of the locks, sources, pins, `toolchain`), or for everything when there are none.
+    """Choose anew for these names (atoms of the locks, variants, sources, pins, `toolchain`), or for everything when there are none.
 
     Raises NegativeError ATOM-8708 for a name that is in none of the locks, and what `lock` raises.
     """
@@ -209,7 +210,7 @@ def _grounds(run: _Run, every: Sequence[Files]) -> list[_One]:
 
 def _known(old: Lock) -> set[str]:
     """The names of a lock that can be chosen anew."""
-    names = {one.name for rows in (old.atoms, old.fetches, old.pins, old.subs) for one in rows}
+    names = {one.name for rows in (old.atoms, old.variants, old.fetches, old.pins, old.subs) for one in rows}
     return names | ({TOOLCHAIN} if old.toolchains else set())
 
 
@@ -265,12 +266,23 @@ def _manifest(place: str) -> Manifest | None:
 
 
 def _agree(ones: Sequence[_One], notes: Notes) -> bool:
-    """Whether locks are up to date, and have one version of each name among them."""
+    """Whether locks are up to date, and have one version of each name among them and each variant settled one way."""
     seen: dict[str, tuple[str, str]] = {}
     for atom in (atom for one in ones for atom in one.files.old.atoms if atom.set):
         if seen.setdefault(atom.name, (atom.set, str(atom.version))) != (atom.set, str(atom.version)):
             return False
+    words: dict[tuple[Edge, str], str] = {}
+    for edge, name, word in (row for one in ones for row in _words(one.files)):
+        if words.setdefault((edge, name), word) != word:
+            return False
     return all(intent.unchanged(one.ground, one.files, notes) for one in ones)
+
+
+def _words(files: Files) -> Iterator[tuple[Edge, str, str]]:
+    """What a lock says that variants of [provide] came to: its own, and those of the atoms in it. Switches are as each lock needs them."""
+    yield from ((("", files.value.name), row.name, row.chosen) for row in files.old.variants)
+    for atom in files.old.atoms:
+        yield from ((atom.edge, name, word) for name, word in map(variant.parse, atom.variants) if word != variant.ON)
 
 
 def _joined(ones: Sequence[_One]) -> Lock:

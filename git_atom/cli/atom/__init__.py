@@ -64,6 +64,12 @@ COMMANDS: tuple[Command, ...] = (
                 "<use>",
                 ("build", "test", "run"),
             ),
+            Opt(
+                ("--with",),
+                "a variant it is to have; may be given more than once, an empty one takes them all back",
+                "list",
+                "<variant>",
+            ),
             Opt(("--entry",), "with --pin: this path of the repository alone", "value", "<path>"),
             Opt(
                 ("--adopt",),
@@ -92,7 +98,13 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "update",
         "choose anew what is locked",
-        (Arg("name", "an atom, source or pin of the lock, or 'toolchain'; everything when none is named", "*"),),
+        (
+            Arg(
+                "name",
+                "an atom, variant, source or pin of the lock, or 'toolchain'; everything when none is named",
+                "*",
+            ),
+        ),
         (
             Opt(
                 ("--dir",),

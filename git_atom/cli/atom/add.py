@@ -19,6 +19,7 @@ def run(ask: Ask) -> int:
         ask["entry"] or "",
         ask["adopt"] or "",
         ask["suite"] or "",
+        tuple(ask["with"]),
     )
     return told(ask, add(ask.host, wanted, offline=ask["offline"], dry_run=ask["dry_run"], consent=consent(ask)))
 

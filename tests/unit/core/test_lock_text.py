@@ -19,6 +19,7 @@ from git_atom.core.lock import (
     LockedSet,
     LockedSub,
     LockedToolchain,
+    LockedVariant,
 )  # fmt: skip
 from git_atom.core.version import Version
 from git_atom.errors import MalformedError
@@ -55,6 +56,29 @@ SAMPLE = Lock(
         ),
     ),
 )  # fmt: skip
+
+VARIED = Lock(
+    sets=(LockedSet(ANCHOR, Oid("1" * 40), ("https://git.example.org/tls",)),),
+    variants=(LockedVariant("tls", "openssl"), LockedVariant("shape", "none")),
+    deps=(
+        LockedDep("openssl", (ANCHOR, "openssl"), ("run", "build")),
+        LockedDep("gnutls", (ANCHOR, "gnutls"), ()),
+        LockedDep("near", ("", "libnear"), (), Version.parse("0.2.0")),
+        LockedDep("web", (ANCHOR, "web"), ("run",)),
+    ),
+    atoms=(
+        LockedAtom(ANCHOR, "openssl", Version.parse("3.0.0"), Oid("2" * 40), of_bytes(b"openssl")),
+        LockedAtom(ANCHOR, "web", Version.parse("1.0.0"), Oid("3" * 40), of_bytes(b"web"), ((ANCHOR, "openssl"),),
+                   ((ANCHOR, "openssl"),), ("tls=openssl", "http3")),
+    ),
+)  # fmt: skip
+
+
+def test_golden_with_variants() -> None:
+    data = text.format(VARIED)
+    assert data == (GOLDEN.parent / "variants.atom.lock").read_bytes()
+    assert of_bytes(data) == "blake3:95a7d78b3f59ea06732c71bb0550ea016a8be32cd0056cc66a8e2ef13e205569"
+    assert text.format(text.parse(data)) == data and text.parse(data).atoms[1].variants == ("http3", "tls=openssl")
 
 
 def test_golden() -> None:
@@ -129,6 +153,9 @@ def test_newer_format() -> None:
         SAMPLE._replace(deps=(SAMPLE.deps[0]._replace(uses=()), SAMPLE.deps[1])),
         SAMPLE._replace(sets=(*SAMPLE.sets, LockedSet(of_bytes(b"x"), Oid("1" * 40)))),
         SAMPLE._replace(pins=(SAMPLE.pins[0]._replace(ref="a\nb"),)),
+        VARIED._replace(variants=()), VARIED._replace(variants=VARIED.variants * 2), VARIED._replace(sets=()),
+        VARIED._replace(deps=(*VARIED.deps[:2], VARIED.deps[2]._replace(version=""), VARIED.deps[3])),
+        VARIED._replace(deps=(*VARIED.deps[:3], VARIED.deps[3]._replace(version=Version.parse("1.0.0")))),
     ],
 )  # fmt: skip
 def test_does_not_hold_together(lock: Lock) -> None:

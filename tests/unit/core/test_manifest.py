@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from git_atom.core import manifest
+from git_atom.core import manifest, variants
 from git_atom.core.manifest import Manifest
 from git_atom.errors import AtomError, MalformedError, ManyErrors
 
@@ -127,6 +127,70 @@ def test_refuses(tail: str) -> None:
     assert errors(HEAD + tail + "\n")
 
 
+WORLD = '[toolchain]\nsuite = "s"\ndebian = ["make"]\n'
+DEPS = '[deps.openssl]\nurl = "https://h.example/o"\n[deps.gnutls]\nurl = "https://h.example/g"\n'
+
+
+@pytest.mark.parametrize(
+    ("tail", "place", "hint"),
+    [
+        (DEPS + '[provide]\ntls = [\n  "openssl",\n  "gnutl",\n]', "atom.toml:11:3", "did you mean 'gnutls'?"),
+        (DEPS + '[provide]\ntls = ["openssl", "nome"]', "atom.toml:9:19", "did you mean 'none'?"),
+        ('[provide]\ncc = ["gcc"]', "atom.toml:5:7", ""),
+        ('[toolchain]\nenvironment = "e"\nurl = "https://h.example/e"\n[provide]\ncc = ["gcc"]', "atom.toml:8:7", ""),
+        (WORLD + '[provide]\ncc = ["GCC"]', "atom.toml:8:7", ""),
+        ('[provide]\ncc = ["g\\u0001c"]', "atom.toml:5:1", ""),
+        ("[support]\nhttp-3 = true", "atom.toml:5:1", ""), ("[support]\nPATH = true", "atom.toml:5:1", ""),
+        ("[support]\njobs = true", "atom.toml:5:1", ""), ('[support]\nx = ["-a b"]', "atom.toml:5:6", ""),
+        (DEPS.replace('/o"\n', '/o"\nwith = ["http3", "tls=x=y"]\n'), "atom.toml:6:18", 'such as with = ["http3", "tls=openssl"]'),
+        (DEPS.replace('/o"\n', '/o"\nwith = ["tls=a", "tls=b"]\n'), "atom.toml:6:18", ""),
+        (DEPS.replace('/o"\n', '/o"\nwith = "http3"\n'), "atom.toml:6:1", ""),
+        ('[deps.none]\nurl = "https://h.example/o"\n[provide]\ntls = ["none"]', "atom.toml:4:7", ""),
+    ],
+)  # fmt: skip
+def test_variants_that_cannot_be(tail: str, place: str, hint: str) -> None:
+    with pytest.raises(ManyErrors) as caught:
+        read(HEAD + tail + "\n")
+    assert [(e.where, e.hint) for e in caught.value.errors] == [(place, hint)]
+
+
+def test_variants() -> None:
+    text = WORLD + DEPS.replace('/o"\n', '/o"\nwith = ["small=off", "http3", "small=off", "tls=x.y"]\n')
+    got = read(
+        HEAD
+        + text
+        + '[provide]\ncc = ["gcc", "clang"]\ntls = ["none", "gnutls"]\n[support]\nbig = true\nfast = ["-a", "-b"]\nopt = []\n'
+    )
+    assert got.deps[0].asks == (("http3", "on"), ("small", "off"), ("tls", "x.y"))
+    assert variants.words(got) == {
+        "cc": ("gcc", "clang"),
+        "tls": ("none", "gnutls"),
+        "big": ("on", "off"),
+        "fast": ("off", "on"),
+        "opt": ("off", "on"),
+    }
+    assert variants.candidates(got) == {"gnutls"}
+    plain = variants.default(got, {})
+    assert variants.active(got, plain) == {"openssl"} and variants.packages(got, plain) == ("gcc",)
+    assert variants.told(got, plain) == ("big", "cc=gcc", "tls=none")
+    assert variants.shell(got, plain) == ("big=yes", "cc=gcc", "fast=''", "opt=''", "tls=''")
+    other = variants.settled(got, ("cc=clang", "fast", "tls=gnutls"))
+    assert other == {"cc": "clang", "tls": "gnutls", "big": "off", "fast": "on", "opt": "off"}
+    assert variants.active(got, other) == {"openssl", "gnutls"} and variants.packages(got, other) == ("clang",)
+    assert variants.settled(got, variants.told(got, other)) == other
+    assert variants.shell(got, other) == ("big=''", "cc=clang", "fast='-a -b'", "opt=''", "tls=gnutls")
+    assert variants.shell(read(HEAD), {}) == ()
+
+
+@pytest.mark.parametrize("word", ["on", "off"])
+def test_no_candidate_is_called_as_a_switch_is(word: str) -> None:
+    """Of a lock's `with = ["tls"]` nobody could say which of both it means."""
+    for more in (f'[deps.{word}]\nurl = "https://h.example/z"\n', '[toolchain]\nsuite = "trixie"\ndebian = ["gcc"]\n'):
+        assert read(HEAD + more + '[provide]\ntls = ["none"]\n').provide
+        with pytest.raises(ManyErrors, match=f"'{word}' is no candidate for 'tls'"):
+            read(HEAD + more + f'[provide]\ntls = ["{word}"]\n')
+
+
 def test_types_have_schemas_of_their_own() -> None:
     environment = HEAD + 'type = "environment"\n'
     assert read(environment + '[deps.z]\nurl = "https://h.example/z"\n').type == "environment"
@@ -160,6 +224,14 @@ HOSTILE = {
     "unknown keys": "".join(f"k{i} = 1\n" for i in range(15000)),
     "too large": "#" * 300_000,
     "inline": "a={" + ",".join(f"k{i}.b.c.d.e.f=1" for i in range(9000)) + "}",
+    "candidates": HEAD + "[provide]\nx = [" + ",".join(f"'c{i:05}'" for i in range(26000)) + "]\n",
+    "candidates like keys": HEAD
+    + "".join(f"[deps.d{i:05}]\nurl='/x'\n" for i in range(5000))
+    + "[provide]\nx = ["
+    + ",".join(f"'e{i:05}'" for i in range(9000))
+    + "]\n",
+    "variants": HEAD + "[support]\n" + "".join(f"A{i} = 1\n" for i in range(20000)),
+    "asks": HEAD + "[deps.z]\nurl = '/x'\nwith = [" + ",".join(f"'x=c{i:05}'" for i in range(20000)) + "]\n",
     "brackets": "]" * 1000 + "[" * 100000,
 }
 
