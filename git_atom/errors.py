@@ -231,6 +231,7 @@ CODES: dict[str, str] = {
     "ATOM-7004": "an atom has no toolchain locked for this platform",
     "ATOM-7005": "a locked dependency is not in the store, and no place of its set has it",
     "ATOM-7006": "a source of an atom is not in the store",
+    "ATOM-7007": "an atom cannot be built with the variants that it is locked with",
     "ATOM-7010": "a witness of a build does not hold",
     "ATOM-7011": "the output of a build in the store is damaged",
     "ATOM-7020": "a build failed",

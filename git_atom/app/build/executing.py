@@ -42,7 +42,7 @@ def run(host: Host, node: Node, outputs: Sequence[tuple[str, Digest, list[Leaf]]
     given = supply.inputs(host, node, blobs)
     request = Request(
         ground.view,
-        ("/bin/sh", "-e", "-x", "-c", "\n".join(node.manifest.build.commands)),
+        ("/bin/sh", "-e", "-x", "-c", "\n".join(node.commands)),
         platform(),
         tuple(Input(place, tree_digest(leaves)) for place, leaves in given),
         plan.environment(),
@@ -100,7 +100,7 @@ def _keep(
     signer = builder_key(host)
     record = Record(
         node.manifest.name, str(node.manifest.version), node.action, requests.digest(request),
-        {"run": list(node.manifest.build.commands), "platform": request.platform, "jobs": plan.JOBS},
+        {"run": list(node.commands), "platform": request.platform, "jobs": plan.JOBS},
         materials(node, outputs, ground), output, tree, len(leaves), size, of_bytes(readset), len(ground.leaves) + sum(len(leaves) for _, leaves in given),
         -1 if outcome.reads is None else len(reads), outcome.instrument, outcome.incomplete, of_bytes(log), outcome.enforced,
         outcome.mechanism, signer.fingerprint, round(outcome.cpu_seconds * 1000), round(outcome.seconds * 1000),

@@ -6,6 +6,7 @@ Hot: this is most of what `git build` does when everything is built already, so 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from git_atom.app import workdir
@@ -16,6 +17,7 @@ from git_atom.build import plan
 from git_atom.build.plan import Action, Source
 from git_atom.core import lock as locks
 from git_atom.core import manifest as manifests
+from git_atom.core import variants
 from git_atom.core.digest import Digest
 from git_atom.core.host import Host
 from git_atom.core.lock import Edge, Fetch, Lock, LockedAtom, LockedPin, LockedSub, LockedToolchain, parse_edge
@@ -44,6 +46,30 @@ class Node(NamedTuple):
     toolchain: LockedToolchain
     deps: tuple[tuple[str, Digest], ...]
     action: Digest
+    commands: tuple[str, ...]  # what the sandbox runs: the variants, then the manifest's commands
+
+
+class _Scope(NamedTuple):
+    """A lock as its atoms are found from it: directories of those of the work tree, the set of those that name none."""
+
+    lock: Lock
+    local: dict[Edge, str]
+    anchor: str
+
+
+class _As(NamedTuple):
+    """How a dependant wants an atom: its row in the dependant's lock."""
+
+    row: LockedAtom
+    scope: _Scope
+
+    @property
+    def key(self) -> str:
+        """What tells apart the nodes that one atom comes to; empty for one without variants."""
+        below = {d.edge: d.tree for d in self.scope.lock.atoms} if self.row.build else {}
+        return "".join(
+            f"\0{text}" for text in (*self.row.variants, *(f"{edge} {below[edge]}" for edge in sorted(below)))
+        )
 
 
 def platform() -> str:
@@ -83,11 +109,12 @@ class _Walk:
         self.paths: dict[str, Digest] = {}  # what was read there, below its top: digest of a whole directory or file
         self.trees: dict[str, Digest] = {}  # directory -> digest of all its files
 
-    def directory(self, folder: str) -> Node:
-        """The node of a directory of the work tree, as it stands."""
+    def directory(self, folder: str, wanted: _As | None = None) -> Node:
+        """The node of a directory of the work tree, as it stands. wanted: as a dependant has it, None for as its own lock has it."""
         shown = os.path.relpath(folder, self.host.cwd)
-        if folder in self.nodes:
-            return self.nodes[folder]
+        key = folder + (wanted.key if wanted else "")
+        if key in self.nodes:
+            return self.nodes[key]
         _, manifest = workdir.manifest_at(folder, os.path.normpath(os.path.join(shown, manifests.FILE)))
         data, lock = workdir.lock_at(folder, os.path.normpath(os.path.join(shown, locks.FILE)))
         _agree(manifest, lock, shown, absent=data is None)
@@ -98,9 +125,8 @@ class _Walk:
         self.tops.add(top)
         self.trees[folder] = self.paths[inside] = tree_digest(files)
         self._subs(repo, top, folder, manifest, lock)
-        paths = {d.name: d.path for d in manifest.deps if d.path}
-        edges = {d.atom: os.path.normpath(os.path.join(folder, paths[d.key])) for d in lock.deps if d.key in paths}
-        return self._node(folder, manifest, lock, files, folder, edges, "")
+        edges = _beside(folder, shown, manifest, lock)
+        return self._node(key, manifest, files, folder, _Scope(lock, edges, ""), wanted)
 
     def _subs(self, repo: Repo, top: str, folder: str, manifest: Manifest, lock: Lock) -> None:
         """See that the paths a build takes in from elsewhere in the work tree are as they were locked."""
@@ -116,10 +142,11 @@ class _Walk:
                 raise CannotError("ATOM-7002", f"'{path}' has changed since it was locked", hint="git atom lock")
         self.paths |= found
 
-    def stored(self, tree: str, digest: Digest, shown: str, anchor: str) -> Node:
+    def stored(self, tree: str, digest: Digest, shown: str, anchor: str, wanted: _As | None = None) -> Node:
         """The node of an atom whose tree is in the store; its files are digested now and must be what was signed or locked."""
-        if tree in self.nodes:
-            return self.nodes[tree]
+        key = tree + (wanted.key if wanted else "")
+        if key in self.nodes:
+            return self.nodes[key]
         files = self.objects.listing(tree)
         if tree_digest(files) != digest:
             raise RefusedError(
@@ -133,31 +160,28 @@ class _Walk:
         if b"atom.lock" in texts:
             lock = locks.parse(self.objects.read(texts[b"atom.lock"])[2], f"{shown}: atom.lock")
         _agree(manifest, lock, shown, absent=b"atom.lock" not in texts)
-        return self._node(tree, manifest, lock, files, "", {}, anchor)
+        return self._node(key, manifest, files, "", _Scope(lock, {}, anchor), wanted)
 
     def _node(
-        self,
-        key: str,
-        manifest: Manifest,
-        lock: Lock,
-        leaves: list[Leaf],
-        folder: str,
-        local: dict[Edge, str],
-        anchor: str,
+        self, key: str, manifest: Manifest, leaves: list[Leaf], folder: str, own: _Scope, wanted: _As | None
     ) -> Node:
+        lock = own.lock
         toolchain = next((t for t in lock.toolchains if t.platform == platform()), None)
         if toolchain is None:
             raise UnavailableError("ATOM-7004", f"'{manifest.name}' has no toolchain locked for {platform()}",
                                    hint="name one under [toolchain], then git atom lock")  # fmt: skip
-        deps = sorted({(d.manifest.name, d.action) for d in self._deps(lock, toolchain, local, anchor)})
+        chosen = {row.name: row.chosen for row in lock.variants}
+        settled = variants.settled(manifest, wanted.row.variants) if wanted else variants.default(manifest, chosen)
+        deps = sorted({(d.manifest.name, d.action) for d in self._deps(manifest, settled, toolchain, own, wanted)})
         if not manifest.build.commands:
             raise CannotError(
                 "ATOM-7003", f"'{manifest.name}' says nothing of how it is built", hint='add [build] with run = ["..."]'
             )
+        commands = (*variants.shell(manifest, settled), *manifest.build.commands)
         files = plan.own_files(manifest, leaves)
         sources, kinds = _sources(manifest, lock), {src.name: src.adopt for src in manifest.srcs}
         action = Action(
-            manifest.build.commands,
+            commands,
             tree_digest(files),
             tuple(_source(place, row, kinds.get(row.name, "")) for place, row in sources),
             tuple(deps),
@@ -166,39 +190,71 @@ class _Walk:
             plan.JOBS,
             LAYOUT,
         )  # fmt: skip
-        node = Node(manifest, lock, files, folder, sources, toolchain, tuple(deps), plan.digest(action))
+        node = Node(manifest, lock, files, folder, sources, toolchain, tuple(deps), plan.digest(action), commands)
         self.nodes[key] = node
         return node
 
-    def _deps(self, lock: Lock, toolchain: LockedToolchain, local: dict[Edge, str], anchor: str) -> list[Node]:
-        """The nodes of everything a lock puts into the world of its build: dependencies for building, and what those need to run.
+    def _deps(
+        self,
+        manifest: Manifest,
+        settled: Mapping[str, str],
+        toolchain: LockedToolchain,
+        own: _Scope,
+        wanted: _As | None,
+    ) -> list[Node]:
+        """The nodes of everything that is put into the world of a build: dependencies for building, and what those need to run.
 
-        So it is for the environment that a toolchain is, which is itself nothing but what it needs.
+        They are what the atom's own lock says, unless its dependant has it with variants that this lock did not take. So it is for the
+        environment that a toolchain is, which is itself nothing but what it needs.
         """
-        wanted = [d.atom for d in lock.deps if "build" in d.uses]
-        wanted += [parse_edge(toolchain.environment)] if toolchain.environment else []
+        keys = variants.active(manifest, settled)
+        roots = [d.atom for d in own.lock.deps if "build" in d.uses and d.key in keys]
+        world = [parse_edge(toolchain.environment)] if toolchain.environment else []
+        if wanted is None or not wanted.row.build:
+            left = [d.key for d in own.lock.deps if d.key in keys and not d.uses]
+            if any(dep.name in left and "build" in dep.uses for dep in manifest.deps):
+                raise CannotError(
+                    "ATOM-7002",
+                    f"the lock has nothing to build '{manifest.name}' with '{left[0]}' from",
+                    hint="git atom lock",
+                )
+            return self._all([*roots, *world], own)
+        below, beside = self._all(wanted.row.build, wanted.scope), self._all(world, own)
+        actions = {one.manifest.name: one.action for one in below}
+        twice = [one.manifest.name for one in beside if actions.get(one.manifest.name, one.action) != one.action]
+        if twice:
+            raise CannotError("ATOM-7007", f"'{manifest.name}' cannot be built with {', '.join(wanted.row.variants)}",
+                              note=f"its environment has another '{min(twice)}' than the one that is locked here",
+                              hint="ask for other variants of it, or let its publisher choose these")  # fmt: skip
+        return [*below, *beside]
+
+    def _all(self, edges: Sequence[Edge], scope: _Scope) -> list[Node]:
+        """The nodes of atoms of a lock and of what they need to run."""
+        todo = list(edges)
         seen: dict[Edge, LockedAtom] = {}
-        while wanted:
-            edge = wanted.pop()
-            atom = lock.atom(edge)
+        while todo:
+            edge = todo.pop()
+            atom = scope.lock.atom(edge)
             if atom is not None and edge not in seen:
                 seen[edge] = atom
-                wanted += atom.run
-        found = (self._dep(atom, lock, local, anchor) for _, atom in sorted(seen.items()))
+                todo += atom.run
+        found = (self._dep(atom, scope) for _, atom in sorted(seen.items()))
         return [node for node in found if node is not None]
 
-    def _dep(self, atom: LockedAtom, lock: Lock, local: dict[Edge, str], anchor: str) -> Node | None:
+    def _dep(self, atom: LockedAtom, scope: _Scope) -> Node | None:
         """The node of an atom that a lock names; None for an environment, which builds nothing of its own."""
         shown = f"{atom.name} {atom.version}"
-        if atom.edge in local:
-            node = self.directory(local[atom.edge])
-            if self.trees[local[atom.edge]] != atom.tree:
+        wanted = _As(atom, scope) if atom.variants or atom.build else None
+        if atom.edge in scope.local:
+            folder = scope.local[atom.edge]
+            node = self.directory(folder, wanted)
+            if self.trees[folder] != atom.tree:
                 raise CannotError("ATOM-7002", f"'{atom.name}' has changed since it was locked", hint="git atom lock")
             return node
-        tree = self._tree_of(atom, lock, anchor)
+        tree = self._tree_of(atom, scope.lock, scope.anchor)
         if tree not in self.nodes and self._kind(tree, shown) == ENVIRONMENT:
             return None
-        return self.stored(tree, atom.tree, shown, atom.set or anchor)
+        return self.stored(tree, atom.tree, shown, atom.set or scope.anchor, wanted)
 
     def _kind(self, tree: str, shown: str) -> str:
         found = self.objects.at(tree, manifests.FILE.encode())
@@ -226,9 +282,26 @@ class _Walk:
                                hint="git atom fetch <url>::" + atom.name)  # fmt: skip
 
 
+def _beside(folder: str, shown: str, manifest: Manifest, lock: Lock) -> dict[Edge, str]:
+    """Where the atoms of this repository lie that a lock names: at the paths of the manifest, and at those of what lies there."""
+    found: dict[Edge, str] = {}
+    wanted = {atom.edge for atom in lock.atoms if not atom.set}
+    todo = [(folder, manifest, lock)]
+    while todo:
+        place, manifest, lock = todo.pop(0)
+        paths = {d.name: os.path.normpath(os.path.join(place, d.path)) for d in manifest.deps if d.path}
+        fresh = {d.atom: paths[d.key] for d in lock.deps if d.key in paths and d.atom not in found}
+        found |= fresh
+        for path in fresh.values() if wanted - found.keys() else ():
+            named = os.path.normpath(os.path.join(shown, os.path.relpath(path, folder)))
+            below = workdir.manifest_at(path, os.path.join(named, manifests.FILE))[1]
+            todo.append((path, below, workdir.lock_at(path, os.path.join(named, locks.FILE))[1]))
+    return found
+
+
 def _agree(manifest: Manifest, lock: Lock, shown: str, *, absent: bool) -> None:
     target = "" if shown == "." else f" {shown}"
-    if absent and (manifest.deps or manifest.pins or manifest.srcs or manifest.toolchain):
+    if absent and (manifest.deps or manifest.provide or manifest.pins or manifest.srcs or manifest.toolchain):
         raise CannotError("ATOM-7002", f"'{manifest.name}' has no lock", hint=f"git atom lock{target}")
     wrong = disagreements(manifest, lock)
     if wrong:

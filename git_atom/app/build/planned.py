@@ -29,7 +29,7 @@ class Planned(NamedTuple):
 
 
 def _key() -> list[object]:
-    return [plan.LABEL, plan.JOBS, LAYOUT, os.uname().machine]
+    return [plan.LABEL, "variants", plan.JOBS, LAYOUT, os.uname().machine]
 
 
 def _path(host: Host, folder: str) -> str:
