@@ -17,7 +17,7 @@ ROOT = 0  # stands where a variable would for what the roots themselves ask
 class Choice(NamedTuple):
     """What can meet a requirement in a scope, best first, as variables: a range where they are neighbours.
 
-    barred: would do, but may not be chosen. forced: all have one name.
+    barred: would do, but may not be chosen. forced: all that may have one name.
     """
 
     allowed: Sequence[int]
@@ -117,7 +117,8 @@ class Closure:
         prefer = self.problem.prefer
         if prefer and len(order) > 1:
             order.sort(key=lambda v: prefer.get((scope, self.nodes[v].name)) != self.nodes[v].version)
-        return Choice(tuple(order), barred, len(set(map(_name, found))) < 2)
+        left = [self.nodes[v] for v in order] if barred else found
+        return Choice(tuple(order), barred, len(set(map(_name, left))) < 2)
 
     def _neighbours(self, scope: str, seen: dict[Candidate, int], found: Sequence[Candidate]) -> Choice | None:
         """The choice among versions of one name that are neighbours; None where something may not or should not be chosen."""

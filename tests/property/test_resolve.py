@@ -166,6 +166,22 @@ def test_what_needs_no_search_is_what_the_search_finds(
     assert search(begun) == searched  # what the quick way has looked at leaves no trace
 
 
+def test_what_may_not_be_chosen_leaves_no_name() -> None:
+    """An alternative that is retracted does not make a requirement one that leaves several names, which would come later."""
+    deeper = (Requirement((Term("d", "1"),)),)
+    offers = [
+        Offer(Candidate(name, version, why), int(version), frozenset(s for s in MATCH if version in MATCH[s]), needs)
+        for name, version, why, needs in (
+            ("b", "2", "", ()), ("b", "3", "", deeper), ("c", "1", "retracted", ()), ("d", "1", "", ()), ("d", "2", "", ()),
+        )
+    ]  # fmt: skip
+    roots = [Requirement((Term("b"), Term("c", "1"))), Requirement((Term("d"),))]
+    brute = Brute(offers, roots, {})
+    answer = solve(Problem(tuple(roots), Catalogue(offers)))
+    assert isinstance(answer, Solution) and told(answer) == brute.walk(brute.states)
+    assert {str(c.candidate) for c in answer.chosen} == {"b 3", "d 1"}
+
+
 class Learning(Catalogue):
     """A catalogue that tells for a bare name only what it was asked for by ranges so far, as atoms of several sets are told."""
 
