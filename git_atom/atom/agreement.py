@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from git_atom.core import variant, variants
+from git_atom.core import choices, variant
 from git_atom.core.lock import Lock, LockedAtom, LockedPin, LockedToolchain, parse_edge
 from git_atom.core.manifest import Dep, Manifest, Pin, Src, Toolchain
 
@@ -46,7 +46,7 @@ def _variants(manifest: Manifest, lock: Lock) -> Iterator[str]:
     for name, words in manifest.provide:
         if name in chosen and chosen[name] not in words:
             yield f"variant '{name}' is taken by '{chosen[name]}', which is no candidate"
-    some, taken = variants.candidates(manifest), set(chosen.values())
+    some, taken = choices.candidates(manifest), set(chosen.values())
     for row in lock.deps:
         if row.key in some and bool(row.uses) != (row.key in taken):
             yield f"dependency '{row.key}' is {'locked' if row.uses else 'not locked'}, and {'no' if row.uses else 'a'} variant is taken by it"
@@ -117,7 +117,7 @@ def _toolchain(manifest: Manifest, lock: Lock) -> Iterator[str]:
     elif not lock.toolchains:
         yield "the toolchain is not locked"
     elif not all(
-        keeps_toolchain(wanted, tuple(sorted({*wanted.debian, *variants.packages(manifest, chosen)})), locked)
+        keeps_toolchain(wanted, tuple(sorted({*wanted.debian, *choices.packages(manifest, chosen)})), locked)
         for locked in lock.toolchains
     ):
         yield "the toolchain is another than the locked one"

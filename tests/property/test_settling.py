@@ -14,8 +14,8 @@ from git_atom.app.lock.choosing import answer, choose_together
 from git_atom.app.lock.ground import Ground
 from git_atom.app.lock.shelf import Shelf
 from git_atom.app.lock.stock import Package
+from git_atom.core import choices
 from git_atom.core import manifest as manifests
-from git_atom.core import variants
 from git_atom.core.digest import EMPTY
 from git_atom.core.host import Host
 from git_atom.core.lock import Lock, LockedAtom, LockedDep, LockedVariant
@@ -93,7 +93,7 @@ class Memory:
 
 def own_lock(one: Manifest) -> Lock:
     """The lock that an atom was published with: where each dependency is from, and what took its variant then, is all that is asked of it."""
-    taken = variants.active(one, variants.default(one, {}))
+    taken = choices.active(one, choices.default(one, {}))
     deps = tuple(LockedDep(dep.name, (ANCHOR, dep.name), dep.uses if dep.name in taken else ()) for dep in one.deps)
     return Lock(deps=deps, variants=tuple(LockedVariant(name, words[0]) for name, words in one.provide))
 
@@ -148,7 +148,7 @@ def every(world: World) -> Iterator[Taken]:
             "": top
         }
         options = [[dict(zip(words, some, strict=True)) for some in product(*words.values())]
-                   for words in (variants.words(one) for one in there.values())]  # fmt: skip
+                   for words in (choices.words(one) for one in there.values())]  # fmt: skip
         for settled in product(*options):
             taken = {name: (str(one.version), words) for (name, one), words in zip(there.items(), settled, strict=True)}
             if holds(taken, there):
@@ -178,8 +178,8 @@ def holds(taken: Taken, there: dict[str, Manifest]) -> bool:
 
 def active(one: Manifest, words: dict[str, str], top: bool) -> list[Dep]:
     """What is needed of an atom: all by the one at hand; by another what it runs with, and all when it has to be built from that."""
-    keys = variants.active(one, words)
-    apart = variants.active(one, variants.default(one, {}))
+    keys = choices.active(one, words)
+    apart = choices.active(one, choices.default(one, {}))
     anew = any(dep.name in keys - apart and "build" in dep.uses for dep in one.deps)
     return [dep for dep in one.deps if dep.name in keys and (top or anew or "run" in dep.uses)]
 
@@ -212,7 +212,7 @@ def test_what_is_locked_stays(world: World, rng: random.Random) -> None:
 def locked(world: World, taken: Taken) -> Lock:
     read = Memory(world).read
     rows = [
-        LockedAtom(ANCHOR, name, Version.parse(version), "", EMPTY, (), (), variants.told(read[name, version], words))
+        LockedAtom(ANCHOR, name, Version.parse(version), "", EMPTY, (), (), choices.told(read[name, version], words))
         for name, (version, words) in taken.items()
         if name
     ]
@@ -230,7 +230,7 @@ def unasked_is_default(world: World, taken: Taken) -> bool:
         for ask in dep.asks
     }
     return all(
-        taken[name][1][key] == variants.words(one)[key][0] or (name, key, taken[name][1][key]) in asked
+        taken[name][1][key] == choices.words(one)[key][0] or (name, key, taken[name][1][key]) in asked
         for name, one in there.items()
         for key, _ in one.support
         if name

@@ -15,9 +15,9 @@ from git_atom.app.build.planned import Planned
 from git_atom.atom.agreement import disagreements
 from git_atom.build import plan
 from git_atom.build.plan import Action, Source
+from git_atom.core import choices
 from git_atom.core import lock as locks
 from git_atom.core import manifest as manifests
-from git_atom.core import variants
 from git_atom.core.digest import Digest
 from git_atom.core.host import Host
 from git_atom.core.lock import Edge, Fetch, Lock, LockedAtom, LockedPin, LockedSub, LockedToolchain, parse_edge
@@ -171,13 +171,13 @@ class _Walk:
             raise UnavailableError("ATOM-7004", f"'{manifest.name}' has no toolchain locked for {platform()}",
                                    hint="name one under [toolchain], then git atom lock")  # fmt: skip
         chosen = {row.name: row.chosen for row in lock.variants}
-        settled = variants.settled(manifest, wanted.row.variants) if wanted else variants.default(manifest, chosen)
+        settled = choices.settled(manifest, wanted.row.variants) if wanted else choices.default(manifest, chosen)
         deps = sorted({(d.manifest.name, d.action) for d in self._deps(manifest, settled, toolchain, own, wanted)})
         if not manifest.build.commands:
             raise CannotError(
                 "ATOM-7003", f"'{manifest.name}' says nothing of how it is built", hint='add [build] with run = ["..."]'
             )
-        commands = (*variants.shell(manifest, settled), *manifest.build.commands)
+        commands = (*choices.shell(manifest, settled), *manifest.build.commands)
         files = plan.own_files(manifest, leaves)
         sources, kinds = _sources(manifest, lock), {src.name: src.adopt for src in manifest.srcs}
         action = Action(
@@ -207,7 +207,7 @@ class _Walk:
         They are what the atom's own lock says, unless its dependant has it with variants that this lock did not take. So it is for the
         environment that a toolchain is, which is itself nothing but what it needs.
         """
-        keys = variants.active(manifest, settled)
+        keys = choices.active(manifest, settled)
         roots = [d.atom for d in own.lock.deps if "build" in d.uses and d.key in keys]
         world = [parse_edge(toolchain.environment)] if toolchain.environment else []
         if wanted is None or not wanted.row.build:

@@ -14,7 +14,7 @@ from git_atom.app.lock.refusing import refusal
 from git_atom.app.lock.settling import HERE
 from git_atom.app.lock.shelf import Shelf, Thing, edges
 from git_atom.app.lock.stock import Stock
-from git_atom.core import variant, variants
+from git_atom.core import choices, variant
 from git_atom.core.digest import Digest, Oid
 from git_atom.core.lock import (
     Edge,
@@ -96,7 +96,7 @@ def _distinct(grounds: Sequence[Ground]) -> None:
     seen: dict[str, Ground] = {}
     for ground in grounds:
         other = seen.setdefault(ground.manifest.name, ground)
-        if other is not ground and (variants.words(ground.manifest) or variants.words(other.manifest)):
+        if other is not ground and (choices.words(ground.manifest) or choices.words(other.manifest)):
             raise ambiguous(ground.manifest.name, ground, (other.name, ground.name))
 
 
@@ -241,7 +241,7 @@ def _choice(ground: Ground, shelf: Shelf, found: Solution, things: Sequence[Thin
     """The rows of a lock for a solution."""
     settled = _settled(shelf, found)
     own = settled.get(HERE, {})
-    deps = _deps(shelf, variants.active(ground.manifest, own))
+    deps = _deps(shelf, choices.active(ground.manifest, own))
     rows = [_row(shelf, thing, settled.get(thing.edge, {})) for thing in things]
     tools = _toolchains(shelf, things) if shelf.world else ()
     rows = _reached(rows, deps, tools)
@@ -267,7 +267,7 @@ def _deps(shelf: Shelf, taken: frozenset[str]) -> list[LockedDep]:
 def _row(shelf: Shelf, thing: Thing, words: dict[str, str]) -> LockedAtom:
     texts = shelf.texts(thing)
     build, run = edges(thing, texts, words) if texts else ((), ())
-    told = variants.told(texts.manifest, words) if texts else ()
+    told = choices.told(texts.manifest, words) if texts else ()
     if not thing.set:
         return LockedAtom("", thing.name, thing.version, "", shelf.local[thing.name].tree, build, run, told)
     release = shelf.packages[thing].release

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from git_atom.app.lock import intent
 from git_atom.app.lock.ground import Ground
 from git_atom.app.lock.intent import Files, unknown
-from git_atom.core import variant, variants
+from git_atom.core import choices, variant
 from git_atom.core.host import Host
 from git_atom.core.lock import Edge, Lock, parse_edge
 from git_atom.core.manifest import Manifest
@@ -66,8 +66,8 @@ def tree(host: Host, names: Sequence[str], *, inverted: bool = False) -> list[Ro
         return _draw([_row(b, 0, having) for name in tops for b in paths.inverted(found, name)])
     if names:
         return _draw([_row(b, 0, having) for name in names for b in paths.tree(_from(found, name))])
-    own = variants.default(manifest, {row.name: row.chosen for row in files.old.variants})
-    top = Row(0, manifest.name, str(manifest.version), "", "", False, "", "", variants.told(manifest, own))
+    own = choices.default(manifest, {row.name: row.chosen for row in files.old.variants})
+    top = Row(0, manifest.name, str(manifest.version), "", "", False, "", "", choices.told(manifest, own))
     return _draw([top, *(_row(b, 1, having) for b in paths.tree(found))])
 
 

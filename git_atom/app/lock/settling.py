@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from git_atom.core import variant, variants
+from git_atom.core import choices, variant
 from git_atom.core.lock import Edge, Lock
 from git_atom.core.manifest import Dep, Manifest
 from git_atom.resolve.problem import Candidate, Term
@@ -68,7 +68,7 @@ class Settling:
 
     def lacks(self, edge: Edge, manifest: Manifest) -> bool:
         """Whether a version of an atom cannot be settled as it is asked for."""
-        words = variants.words(manifest)
+        words = choices.words(manifest)
         return any(not asked <= set(words.get(name, ())) for name, asked in self._asked.get(edge, {}).items())
 
     def decision(self, candidate: Candidate) -> Decision | None:
@@ -93,10 +93,10 @@ class Settling:
             name, versions = wanted[0].variant, known[edge]
             words = [word for w in sorted(wanted, key=repr) if w.edge == edge for word in w.words]
             if not term.spec:
-                words += [w for _, texts in versions if texts for w in variants.words(texts.manifest).get(name, ())]
+                words += [w for _, texts in versions if texts for w in choices.words(texts.manifest).get(name, ())]
             for word in self._order(edge, name, dict.fromkeys(words), narrow):
                 for version, texts in versions:
-                    if texts is None or word in variants.words(texts.manifest).get(name, ()):
+                    if texts is None or word in choices.words(texts.manifest).get(name, ()):
                         made = Decision(edge, version, name, word)
                         out[self._candidate(term.name, made, _excluded(texts, name, word))] = None
         return list(out)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from git_atom.app.lock.ground import TOOLCHAIN, Ground, Here, Want, ambiguous, here
 from git_atom.app.lock.settling import HERE, Decision, Settling, Texts, is_anew, needed
 from git_atom.app.lock.stock import Asked, Package, Stock
-from git_atom.core import variant, variants
+from git_atom.core import choices, variant
 from git_atom.core.digest import Digest
 from git_atom.core.lock import Edge, Lock, LockedAtom, parse_edge
 from git_atom.core.manifest import ENVIRONMENT, Dep
@@ -119,7 +119,7 @@ class Shelf:
             return
         kept = self.settling.kept
         taken = {(edge, word) for (edge, _), word in kept.items() if edge in self.hands}
-        some = {edge: variants.candidates(one.manifest) for edge, one in self.hands.items()}
+        some = {edge: choices.candidates(one.manifest) for edge, one in self.hands.items()}
         needed = [one for at, one in self.deps.items() if at[1] not in some[at[0]] or at in taken]
         for asking in (*needed, *self.world.values()):
             edge, dep = asking.edge, asking.want.dep
@@ -141,7 +141,7 @@ class Shelf:
                 out.append(problem.Requirement((term,), one.where("provide", name)))
                 self._own[out[-1]] = one
         for (hand, name), asking in self.deps.items():
-            out += asking.wanted if name not in variants.candidates(self.hands[hand].manifest) else ()
+            out += asking.wanted if name not in choices.candidates(self.hands[hand].manifest) else ()
         for asking in self.world.values():
             out += asking.wanted
         for asking in (*self.deps.values(), *self.world.values()):
@@ -210,7 +210,7 @@ class Shelf:
             raise ambiguous(edge[1], ground, (known.folder, found.folder))
         hand = self.hands.get(edge)
         if hand is not None and self._beside.get(os.path.realpath(os.path.join(ground.folder, path))) != edge:
-            if variants.words(hand.manifest) or variants.words(found.manifest):
+            if choices.words(hand.manifest) or choices.words(found.manifest):
                 raise ambiguous(edge[1], ground, (hand.name, found.folder))
         self.local[found.manifest.name] = found
         self._learn(found.lock)
@@ -301,7 +301,7 @@ class Shelf:
         texts = self.texts(thing)
         if texts is None:
             return []
-        words = variants.words(texts.manifest)
+        words = choices.words(texts.manifest)
         settled = [
             self.settling.term(thing.edge, name, some, self._told(thing.edge, "|".join(some)))
             for name, some in words.items()
@@ -355,7 +355,7 @@ class Shelf:
     def variants(self, name: str) -> list[str]:
         """The variants that the atom has which a decision of this name is about, in any version that was read."""
         read = [texts for _, texts in _Known(self)[self.settling.edge_of(name)] if texts]
-        return sorted({variant for texts in read for variant in variants.words(texts.manifest)})
+        return sorted({variant for texts in read for variant in choices.words(texts.manifest)})
 
     # ---- reading -----------------------------------------------------------------------------------------------------------
 
@@ -464,7 +464,7 @@ def needs_of(home: str, texts: Texts) -> list[Need]:
     An environment that stands on another one needs that as well.
     """
     manifest, lock = texts
-    some = variants.candidates(manifest)
+    some = choices.candidates(manifest)
     out = _needs(home, texts, [dep for dep in manifest.deps if "run" in dep.uses and dep.name not in some])
     if manifest.type == ENVIRONMENT and manifest.toolchain and manifest.toolchain.environment and lock.toolchain:
         edge = parse_edge(lock.toolchain.environment)
@@ -496,7 +496,7 @@ def edges(thing: Thing, texts: Texts, words: Mapping[str, str]) -> tuple[tuple[E
     Those for building are told only where its own lock does not have what it is built from.
     """
     anew = any(is_anew(texts, word) for name, word in words.items() if name in dict(texts.manifest.provide))
-    keys = variants.active(texts.manifest, words)
+    keys = choices.active(texts.manifest, words)
     build = [dep for dep in texts.manifest.deps if anew and dep.name in keys and "build" in dep.uses]
     run = [dep for name, word in words.items() for dep, running in needed(texts, name, word) if running]
     return (

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from git_atom.app.lock.ground import Ground, holds, inside, within_itself
 from git_atom.atom.agreement import keeps_toolchain
-from git_atom.core import variants
+from git_atom.core import choices
 from git_atom.core.digest import MODE_LINK
 from git_atom.core.lock import Fetch, LockedPackage, LockedSub, LockedToolchain
 from git_atom.core.manifest import Src
@@ -146,7 +146,7 @@ def toolchains(ground: Ground, settled: Mapping[str, str]) -> tuple[LockedToolch
     wanted = ground.manifest.toolchain
     if wanted is None:
         return ()
-    asked = tuple(sorted({*wanted.debian, *variants.packages(ground.manifest, settled)}))
+    asked = tuple(sorted({*wanted.debian, *choices.packages(ground.manifest, settled)}))
     kept = [t for t in ground.kept.toolchains if keeps_toolchain(wanted, asked, t)]
     here = platform()
     if any(t.platform == here for t in kept):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from git_atom.core import manifest, variants
+from git_atom.core import choices, manifest
 from git_atom.core.manifest import Manifest
 from git_atom.errors import AtomError, MalformedError, ManyErrors
 
@@ -162,24 +162,24 @@ def test_variants() -> None:
         + '[provide]\ncc = ["gcc", "clang"]\ntls = ["none", "gnutls"]\n[support]\nbig = true\nfast = ["-a", "-b"]\nopt = []\n'
     )
     assert got.deps[0].asks == (("http3", "on"), ("small", "off"), ("tls", "x.y"))
-    assert variants.words(got) == {
+    assert choices.words(got) == {
         "cc": ("gcc", "clang"),
         "tls": ("none", "gnutls"),
         "big": ("on", "off"),
         "fast": ("off", "on"),
         "opt": ("off", "on"),
     }
-    assert variants.candidates(got) == {"gnutls"}
-    plain = variants.default(got, {})
-    assert variants.active(got, plain) == {"openssl"} and variants.packages(got, plain) == ("gcc",)
-    assert variants.told(got, plain) == ("big", "cc=gcc", "tls=none")
-    assert variants.shell(got, plain) == ("big=yes", "cc=gcc", "fast=''", "opt=''", "tls=''")
-    other = variants.settled(got, ("cc=clang", "fast", "tls=gnutls"))
+    assert choices.candidates(got) == {"gnutls"}
+    plain = choices.default(got, {})
+    assert choices.active(got, plain) == {"openssl"} and choices.packages(got, plain) == ("gcc",)
+    assert choices.told(got, plain) == ("big", "cc=gcc", "tls=none")
+    assert choices.shell(got, plain) == ("big=yes", "cc=gcc", "fast=''", "opt=''", "tls=''")
+    other = choices.settled(got, ("cc=clang", "fast", "tls=gnutls"))
     assert other == {"cc": "clang", "tls": "gnutls", "big": "off", "fast": "on", "opt": "off"}
-    assert variants.active(got, other) == {"openssl", "gnutls"} and variants.packages(got, other) == ("clang",)
-    assert variants.settled(got, variants.told(got, other)) == other
-    assert variants.shell(got, other) == ("big=''", "cc=clang", "fast='-a -b'", "opt=''", "tls=gnutls")
-    assert variants.shell(read(HEAD), {}) == ()
+    assert choices.active(got, other) == {"openssl", "gnutls"} and choices.packages(got, other) == ("clang",)
+    assert choices.settled(got, choices.told(got, other)) == other
+    assert choices.shell(got, other) == ("big=''", "cc=clang", "fast='-a -b'", "opt=''", "tls=gnutls")
+    assert choices.shell(read(HEAD), {}) == ()
 
 
 @pytest.mark.parametrize("word", ["on", "off"])
