@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any, NamedTuple, cast
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -184,7 +185,7 @@ def active(one: Manifest, words: dict[str, str], top: bool) -> list[Dep]:
     return [dep for dep in one.deps if dep.name in keys and (top or anew or "run" in dep.uses)]
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(worlds(), st.integers(0, 5))
 def test_there_is_an_answer_whenever_there_is_a_solution(world: World, order: int) -> None:
     found, all_of_them = solved(world), list(every(world))
@@ -199,7 +200,7 @@ def test_there_is_an_answer_whenever_there_is_a_solution(world: World, order: in
         assert found[""][1]["v"] == next(word for word in provide["v"] if word in possible)
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(worlds(), st.randoms())
 def test_what_is_locked_stays(world: World, rng: random.Random) -> None:
     """Any solution stays once it is locked, save what of it nobody asks for any more."""
@@ -262,6 +263,7 @@ def dense(rng: random.Random, name: str, version: str, below: Sequence[str], man
     return text + "[support]\nx = false\n"
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32))
 def test_together_each_has_the_joint_choice_and_keeps_it(seed: int) -> None:
