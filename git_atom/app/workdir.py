@@ -19,6 +19,11 @@ from git_atom.git.repo import Repo
 _PREFIX = ".atom-"  # of what is not yet in its place
 
 
+def within(path: str, folder: str) -> bool:
+    """Whether a path is a folder or lies below it; both are absolute, or relative to the same."""
+    return path == folder or path.startswith(folder + os.sep)
+
+
 def manifest_at(folder: str, shown: str, where: str = "") -> tuple[bytes, Manifest]:
     """Bytes and value of a directory's manifest, called `shown` in messages; raises CannotError ATOM-8040 when there is none."""
     try:

@@ -42,7 +42,7 @@ def _names(what: str, wanted: list[str], locked: list[str]) -> Iterator[str]:
 
 def _variants(manifest: Manifest, lock: Lock) -> Iterator[str]:
     """Each variant is taken by one of its candidates, and of the dependencies that are candidates those are locked that took one."""
-    chosen = {row.name: row.chosen for row in lock.variants}
+    chosen = lock.taken
     for name, words in manifest.provide:
         if name in chosen and chosen[name] not in words:
             yield f"variant '{name}' is taken by '{chosen[name]}', which is no candidate"
@@ -53,7 +53,7 @@ def _variants(manifest: Manifest, lock: Lock) -> Iterator[str]:
 
 
 def _dep(dep: Dep, lock: Lock) -> Iterator[str]:
-    locked = next((d for d in lock.deps if d.key == dep.name), None)
+    locked = lock.dep(dep.name)
     if locked is None:
         return
     if not locked.uses:
@@ -111,14 +111,12 @@ def _src(src: Src, lock: Lock) -> Iterator[str]:
 
 def _toolchain(manifest: Manifest, lock: Lock) -> Iterator[str]:
     wanted = manifest.toolchain
-    chosen = {row.name: row.chosen for row in lock.variants}
     if wanted is None:
         yield from ["a toolchain is locked and not in the manifest"] if lock.toolchains else []
     elif not lock.toolchains:
         yield "the toolchain is not locked"
     elif not all(
-        keeps_toolchain(wanted, tuple(sorted({*wanted.debian, *choices.packages(manifest, chosen)})), locked)
-        for locked in lock.toolchains
+        keeps_toolchain(wanted, choices.toolchain(manifest, lock.taken), locked) for locked in lock.toolchains
     ):
         yield "the toolchain is another than the locked one"
     elif (dep := wanted.atom) is not None:

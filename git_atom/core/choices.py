@@ -34,6 +34,12 @@ def packages(manifest: Manifest, settled: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted({settled.get(name, some[0]) for name, some in manifest.provide} - keys))
 
 
+def toolchain(manifest: Manifest, settled: Mapping[str, str]) -> tuple[str, ...]:
+    """All packages of the distribution that a build is in: those that the manifest names and those of its variants, sorted."""
+    named = manifest.toolchain.debian if manifest.toolchain else ()
+    return tuple(sorted({*named, *packages(manifest, settled)}))
+
+
 def settled(manifest: Manifest, rows: Iterable[str]) -> dict[str, str]:
     """All variants of a manifest, as the rows of a lock's `with` settle them; what they do not name is off, or its default."""
     said = dict(map(variant.parse, rows))

@@ -152,6 +152,15 @@ class Lock(NamedTuple):
         """The atom an edge names."""
         return next((a for a in self.atoms if a.edge == edge), None)
 
+    def dep(self, key: str) -> LockedDep | None:
+        """What a key of the manifest's [deps] came to."""
+        return next((d for d in self.deps if d.key == key), None)
+
+    @property
+    def taken(self) -> dict[str, str]:
+        """The candidate that takes each variant of [provide]."""
+        return {v.name: v.chosen for v in self.variants}
+
 
 EMPTY = Lock()
 _USES = ("build", "run", "test")
@@ -396,15 +405,20 @@ def sets_in_use(deps: Iterable[LockedDep], atoms: Iterable[LockedAtom]) -> set[s
 
 def beyond(lock: Lock) -> set[Edge]:
     """The atoms that no dependency leads to."""
+    return {a.edge for a in lock.atoms} - reached(lock, roots(lock))
+
+
+def reached(lock: Lock, edges: Iterable[Edge]) -> set[Edge]:
+    """These edges and all that what they lead to needs."""
     needs = {a.edge: a.requires for a in lock.atoms}
     seen: set[Edge] = set()
-    todo = roots(lock)
+    todo = [*edges]
     while todo:
         edge = todo.pop()
         if edge not in seen:
             seen.add(edge)
             todo += needs.get(edge, ())
-    return set(needs) - seen
+    return seen
 
 
 def _twice(what: str, keys: list[str]) -> str:

@@ -102,15 +102,8 @@ def _told(row: Any) -> str:
 
 def _swept(lock: Lock) -> Lock:
     """Without the atoms that nothing leads to any more, and the sets that nothing is of."""
-    needs = {a.edge: a.requires for a in lock.atoms}
-    todo = locks.roots(lock)
-    seen: set[Edge] = set()
-    while todo:
-        edge = todo.pop()
-        if edge not in seen:
-            seen.add(edge)
-            todo += needs.get(edge, ())
-    atoms = tuple(a for a in lock.atoms if a.edge in seen)
+    there = locks.reached(lock, locks.roots(lock))
+    atoms = tuple(a for a in lock.atoms if a.edge in there)
     used = locks.sets_in_use(lock.deps, atoms)
     return lock._replace(atoms=atoms, sets=tuple(s for s in lock.sets if s.anchor in used))
 

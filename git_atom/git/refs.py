@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from git_atom.core.digest import Oid
@@ -76,26 +76,21 @@ def _harden(paths: Sequence[str]) -> None:
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(32) as pool:
-        failed = [error for error in pool.map(_to_disk, paths) if error]
-    if failed:
-        raise CannotError("ATOM-2002", "git could not move the refs", where=str(failed[0].filename or ""), note=failed[0].strerror or "")  # fmt: skip
-
-
-def _to_disk(path: str) -> OSError | None:
     try:
+        with ThreadPoolExecutor(32) as pool:
+            for _ in pool.map(_to_disk, paths):
+                pass
+    except OSError as error:
+        raise CannotError("ATOM-2002", "git could not move the refs", where=str(error.filename or ""), note=error.strerror or "") from error  # fmt: skip
+
+
+def _to_disk(path: str) -> None:
+    with suppress(FileNotFoundError):
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        return error
-    try:
-        os.fsync(fd)
-    except OSError as error:
-        return error
-    finally:
-        os.close(fd)
-    return None
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
 
 def _why(repo: Repo, change: Change) -> None:

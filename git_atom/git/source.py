@@ -22,6 +22,11 @@ def place(source: str, cwd: str) -> str:
     return os.path.normpath(os.path.join(cwd, source)) if uri.kind(source) == "path" else source
 
 
+def expanded(source: str, environ: Mapping[str, str], cwd: str) -> str:
+    """A source as the user wrote it, its aliases written out by git's configuration there (`atom.alias.<name>`). Raises ATOM-1015, ATOM-1016."""
+    return uri.expand(source, lambda alias: config.get(None, f"atom.alias.{alias}", environ, cwd=cwd))
+
+
 def protocols(source: str) -> str:
     """The transports git may use for a source, after redirects too: what begins under TLS never leaves it for http."""
     return PROTOCOLS.replace("http:", "") if source.lower().startswith("https:") else PROTOCOLS

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from git_atom.resolve.closure import ROOT, Choice, Closure, asked, itself
-from git_atom.resolve.problem import WISH, Candidate, Requirement
+from git_atom.resolve.problem import WISH, Candidate, Requirement, is_decision
 
 
 class Chosen(NamedTuple):
@@ -47,6 +47,11 @@ class Solution(NamedTuple):
 
     chosen: tuple[Chosen, ...]
     edges: tuple[Edge, ...]
+
+    @property
+    def versions(self) -> tuple[Chosen, ...]:
+        """What is to be had, without the decisions about it."""
+        return tuple(one for one in self.chosen if not is_decision(one.candidate.name))
 
 
 class Walk:

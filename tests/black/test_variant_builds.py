@@ -45,6 +45,15 @@ def middle(scene: Scene, url: str = "") -> None:
     atom(scene, "mid", {"mid.c": main}, deps + '[provide]\nimpl = ["aa", "bb", "none"]\n', run)
 
 
+def two_candidates(scene: Scene) -> None:
+    """`mid` and both that it can be linked to, locked."""
+    answers(scene, "aa", 1)
+    answers(scene, "bb", 2)
+    middle(scene)
+    for name in ("aa", "bb", "mid"):
+        scene.run("git", "atom", "lock", name)
+
+
 def says(scene: Scene, *what: str, program: str = "mid", cwd: Path | None = None) -> str:
     scene.run("git", "compose", "new", "env", *what, cwd=cwd)
     return scene.run("git", "compose", "run", "env", "--", program, cwd=cwd).stdout.strip()
@@ -72,11 +81,7 @@ def test_commands_find_what_is_switched_on(scene: Scene) -> None:
 
 
 def test_a_candidate_is_built_with(scene: Scene) -> None:
-    answers(scene, "aa", 1)
-    answers(scene, "bb", 2)
-    middle(scene)
-    for name in ("aa", "bb", "mid"):
-        scene.run("git", "atom", "lock", name)
+    two_candidates(scene)
     assert built(scene, "mid") == {"aa": "built", "mid": "built"} and says(scene, "mid") == "1"
     folder = atom(
         scene, "top", {"x": ""}, '[deps.mid]\npath = "../mid"\nwith = ["impl=bb"]\n', '\nrun = ["mid > ${out}/said"]\n'
@@ -93,11 +98,7 @@ def test_a_candidate_is_built_with(scene: Scene) -> None:
 
 
 def test_what_was_published_is_built_as_a_consumer_of_another_set_has_it(scene: Scene) -> None:
-    answers(scene, "aa", 1)
-    answers(scene, "bb", 2)
-    middle(scene)
-    for name in ("aa", "bb", "mid"):
-        scene.run("git", "atom", "lock", name)
+    two_candidates(scene)
     commit(scene.run, scene.project)
     scene.run("git", "atom", "publish", "aa", "bb", "mid", "--push", "origin")
     other = scene.home / "other"

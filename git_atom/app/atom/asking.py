@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from git_atom.core import refnames, uri
+from git_atom.core import refnames
 from git_atom.core.host import Host
 from git_atom.core.version import Version
 from git_atom.errors import AtomError
-from git_atom.git import config, lsrefs
+from git_atom.git import lsrefs
+from git_atom.git.source import expanded
 from git_atom.git.source import place as checked
 
 
@@ -21,10 +22,8 @@ class Claimed(NamedTuple):
 
 def locate(host: Host, source: str) -> str:
     """A source as the user wrote it, aliases expanded, and a path made absolute. Raises ATOM-1014 to 1016."""
-    expanded = uri.expand(source, lambda alias: config.get(None, f"atom.alias.{alias}", host.environ, cwd=host.cwd))
-    if expanded.startswith("~/"):
-        expanded = host.home + expanded[1:]
-    return checked(expanded, host.cwd)
+    text = expanded(source, host.environ, host.cwd)
+    return checked(host.home + text[1:] if text.startswith("~/") else text, host.cwd)
 
 
 def claimed(host: Host, source: str, name: str = "") -> Claimed:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from git_atom.core import uri
 from git_atom.core.host import Host
 from git_atom.core.uri import Uri
-from git_atom.git import config
+from git_atom.git.source import expanded
 
 
 class Explained(NamedTuple):
@@ -26,7 +26,7 @@ def explain(host: Host, text: str) -> Explained:
     parsed = Uri.parse(text)
     source = parsed.source
     if source:
-        source = uri.expand(source, lambda alias: config.get(None, f"atom.alias.{alias}", host.environ, cwd=host.cwd))
+        source = expanded(source, host.environ, host.cwd)
     shown = uri.redact(source)
     return Explained(
         str(parsed._replace(source=shown)), shown, uri.kind(source) if source else "", parsed.name,

@@ -170,8 +170,7 @@ class _Walk:
         if toolchain is None:
             raise UnavailableError("ATOM-7004", f"'{manifest.name}' has no toolchain locked for {platform()}",
                                    hint="name one under [toolchain], then git atom lock")  # fmt: skip
-        chosen = {row.name: row.chosen for row in lock.variants}
-        settled = choices.settled(manifest, wanted.row.variants) if wanted else choices.default(manifest, chosen)
+        settled = choices.settled(manifest, wanted.row.variants) if wanted else choices.default(manifest, lock.taken)
         deps = sorted({(d.manifest.name, d.action) for d in self._deps(manifest, settled, toolchain, own, wanted)})
         if not manifest.build.commands:
             raise CannotError(

@@ -61,7 +61,7 @@ def choose(ground: Ground) -> Choice:
     with _stock(ground) as stock:
         shelf = Shelf(ground, stock)
         found = search(ground, shelf)
-        things = [shelf.thing(one.candidate) for one in found.chosen if not is_decision(one.candidate.name)]
+        things = [shelf.thing(one.candidate) for one in found.versions]
         _not_itself(ground, things)
         _no_circle(shelf, found)
         return _choice(ground, shelf, found, things)
@@ -81,7 +81,7 @@ def choose_together(grounds: Sequence[Ground], stock: Stock) -> Chosen:
     ground = grounds[0]._replace(old=union([one.old for one in grounds]), free=free)
     shelf = Shelf(ground, stock, grounds)
     found = search(ground, shelf)
-    things = [shelf.thing(one.candidate) for one in found.chosen if not is_decision(one.candidate.name)]
+    things = [shelf.thing(one.candidate) for one in found.versions]
     words = {
         (edge, name): word
         for edge, settled in _settled(shelf, found).items()
@@ -152,8 +152,8 @@ def newer(ground: Ground) -> list[tuple[str, str, str, str, str]]:
     with _stock(ground) as stock:
         shelf = Shelf(ground, stock)
         found = answer(shelf, shelf.roots)
-        anew_ = found.chosen if isinstance(found, Solution) else ()
-        chosen = {shelf.thing(one.candidate).edge: one for one in anew_ if not is_decision(one.candidate.name)}
+        versions = found.versions if isinstance(found, Solution) else ()
+        chosen = {shelf.thing(one.candidate).edge: one for one in versions}
         out = []
         for atom in atoms:
             rows = stock.versions(Digest(atom.set), atom.name, shelf.asked(atom.set))

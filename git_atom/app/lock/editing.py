@@ -21,10 +21,11 @@ from git_atom.core.manifest import USES, Manifest
 from git_atom.core.uri import Uri
 from git_atom.core.version import ANY
 from git_atom.errors import AtomError, ConflictError, MalformedError, NegativeError
-from git_atom.git import config, refs, worktree
+from git_atom.git import refs, worktree
 from git_atom.git import repo as repos
 from git_atom.git.objects import Objects
 from git_atom.git.repo import Repo
+from git_atom.git.source import expanded
 from git_atom.trust import log as logs
 
 
@@ -131,7 +132,8 @@ def _settled(data: bytes, where: str, lock: Lock, names: Sequence[str]) -> bytes
     from git_atom.core import manifest_edit
 
     for dep in manifests.parse(data, where).deps:
-        atom = next((lock.atom(row.atom) for row in lock.deps if row.key == dep.name), None)
+        row = lock.dep(dep.name)
+        atom = lock.atom(row.atom) if row else None
         if dep.name in names and dep.url and dep.requirement == ANY and atom is not None:
             data = manifest_edit.put(data, ("deps", dep.name), {"version": f"^{atom.version}"})
     return data
@@ -159,18 +161,12 @@ def _source(host: Host, files: Files, before: Manifest, wanted: Uri) -> _Source:
         if old is not None:
             return _Source(old.url, old.path)
         return _in_this_repository(files, repo, wanted.name) or _in_known_sets(host, files, wanted.name)
-    expanded = uri.expand(
-        wanted.source, lambda alias: config.get(None, f"atom.alias.{alias}", host.environ, cwd=host.cwd)
-    )
-    if uri.kind(expanded) != "path":
-        if uri.has_credentials(expanded):
-            host.progress.say(
-                "credentials are not written down; git's credential helpers give them when they are needed"
-            )
-        return _Source(uri.public(expanded))
-    place = asking.locate(host, expanded)
+    text = expanded(wanted.source, host.environ, host.cwd)
+    if uri.kind(text) != "path":
+        return _Source(stating.without_credentials(host, text))
+    place = asking.locate(host, text)
     top = os.path.realpath(repo.work_tree) if repo and repo.work_tree else ""
-    if top and os.path.isfile(os.path.join(place, manifests.FILE)) and _below(os.path.realpath(place), top):
+    if top and os.path.isfile(os.path.join(place, manifests.FILE)) and workdir.within(os.path.realpath(place), top):
         return _beside(files, place, wanted)
     return _Source(place)
 
@@ -182,10 +178,6 @@ def _beside(files: Files, place: str, wanted: Uri) -> _Source:
     if name != wanted.name:
         raise MalformedError("ATOM-8711", f"'{shown}' holds the atom '{name}', not '{wanted.name}'", hint=f"git atom add {wanted.source}::{name}")  # fmt: skip
     return _Source(path=shown)
-
-
-def _below(place: str, top: str) -> bool:
-    return place == top or place.startswith(top + os.sep)
 
 
 def _in_this_repository(files: Files, repo: Repo | None, name: str) -> _Source | None:

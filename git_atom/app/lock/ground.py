@@ -148,7 +148,7 @@ class Work:
     def inside(self, place: str) -> str | None:
         """An absolute path relative to the top of the work tree; None when it is elsewhere."""
         whole = os.path.realpath(place)
-        return os.path.relpath(whole, self.top) if whole == self.top or whole.startswith(self.top + os.sep) else None
+        return os.path.relpath(whole, self.top) if workdir.within(whole, self.top) else None
 
     def tell(self, folder: str, manifest: Manifest, lock: Lock) -> None:
         """The manifest and lock of the atom in this folder (absolute), so that they are not read again."""
@@ -279,7 +279,7 @@ def inside(ground: Ground, path: str, where: str) -> tuple[Work, str]:
 def holds(work: Work, ground: Ground, path: str) -> bool:
     """Whether a path of the work tree holds the atom at hand, or is it."""
     own = work.inside(ground.folder) or ""
-    return path == "." or own == path or own.startswith(path + os.sep)
+    return path == "." or workdir.within(own, path)
 
 
 def here(ground: Ground, path: str, where: str) -> Here:

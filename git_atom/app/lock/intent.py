@@ -214,7 +214,7 @@ def differences(old: Lock, new: Lock) -> list[Change]:
     """What changed from one lock to another, for people; packages of a toolchain that came or went together are one line."""
     out = _compare("atom", {a.name: str(a.version) for a in old.atoms}, {a.name: str(a.version) for a in new.atoms},
                    {a.name: a.tree for a in old.atoms}, {a.name: a.tree for a in new.atoms})  # fmt: skip
-    out += _compare("variant", *({**{v.name: v.chosen for v in one.variants}, **_settled(one)} for one in (old, new)))
+    out += _compare("variant", *(one.taken | _settled(one) for one in (old, new)))
     out += _compare("source", *({f"{f.name} ({f.url.rpartition('/')[2]})": _short(f.digest) for f in one.fetches}
                                 | {s.name: _short(s.tree) for s in one.subs} for one in (old, new)))  # fmt: skip
     out += _compare("pin", *({p.name: p.commit[:12] for p in one.pins} for one in (old, new)),

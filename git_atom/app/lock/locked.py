@@ -66,7 +66,7 @@ def tree(host: Host, names: Sequence[str], *, inverted: bool = False) -> list[Ro
         return _draw([_row(b, 0, having) for name in tops for b in paths.inverted(found, name)])
     if names:
         return _draw([_row(b, 0, having) for name in names for b in paths.tree(_from(found, name))])
-    own = choices.default(manifest, {row.name: row.chosen for row in files.old.variants})
+    own = choices.default(manifest, files.old.taken)
     top = Row(0, manifest.name, str(manifest.version), "", "", False, "", "", choices.told(manifest, own))
     return _draw([top, *(_row(b, 1, having) for b in paths.tree(found))])
 

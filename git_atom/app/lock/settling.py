@@ -118,8 +118,7 @@ def _excluded(texts: Texts | None, name: str, word: str) -> str:
     some = dict(texts.manifest.provide).get(name) if texts else None
     if texts is None or some is None or word == variant.NONE or word in {dep.name for dep in texts.manifest.deps}:
         return ""
-    own = {v.name: v.chosen for v in texts.lock.variants}
-    return "" if own.get(name, some[0]) == word else _FIXED
+    return "" if texts.lock.taken.get(name, some[0]) == word else _FIXED
 
 
 def needed(texts: Texts, name: str, word: str) -> list[tuple[Dep, bool]]:
@@ -142,5 +141,5 @@ def needed(texts: Texts, name: str, word: str) -> list[tuple[Dep, bool]]:
 def is_anew(texts: Texts, word: str) -> bool:
     """Whether an atom settled by this word is not built from what its own lock has."""
     dep = next((d for d in texts.manifest.deps if d.name == word), None)
-    row = next((r for r in texts.lock.deps if r.key == word), None)
+    row = texts.lock.dep(word)
     return dep is not None and "build" in dep.uses and not (row is not None and row.uses)

@@ -18,7 +18,7 @@ from git_atom.app.lock.settling import HERE, Decision, Settling, Texts, is_anew,
 from git_atom.app.lock.stock import Asked, Package, Stock
 from git_atom.core import choices, variant
 from git_atom.core.digest import Digest
-from git_atom.core.lock import Edge, Lock, LockedAtom, parse_edge
+from git_atom.core.lock import Edge, Lock, LockedAtom, parse_edge, reached
 from git_atom.core.manifest import ENVIRONMENT, Dep
 from git_atom.core.version import ANY, Requirement, Version
 from git_atom.errors import MalformedError
@@ -388,9 +388,9 @@ class Shelf:
                 self.packages[thing] = package
                 self._learn(package.lock)
                 for dep in package.manifest.deps if package.manifest else ():
-                    edge = next((d.atom for d in package.lock.deps if d.key == dep.name), None)
-                    if dep.url and edge:
-                        self._note(edge[0] or thing.set, (dep.url,), f"{thing.name} {thing.version}")
+                    row = package.lock.dep(dep.name)
+                    if dep.url and row:
+                        self._note(row.atom[0] or thing.set, (dep.url,), f"{thing.name} {thing.version}")
 
     def _check(self, thing: Thing, package: Package) -> None:
         """A version that is locked must be the very one that its set published."""
@@ -434,15 +434,7 @@ def _hands(grounds: Sequence[Ground]) -> dict[Edge, Ground]:
 
 def _below(lock: Lock) -> frozenset[Edge]:
     """The environments that a lock's toolchains are, and all that they need."""
-    seen: set[Edge] = set()
-    todo = [parse_edge(t.environment) for t in lock.toolchains if t.environment]
-    while todo:
-        edge = todo.pop()
-        atom = lock.atom(edge)
-        if atom is not None and edge not in seen:
-            seen.add(edge)
-            todo += atom.requires
-    return frozenset(seen)
+    return frozenset(reached(lock, [parse_edge(t.environment) for t in lock.toolchains if t.environment]))
 
 
 class _Known(dict[Edge, list[tuple[str, Texts | None]]]):
@@ -479,7 +471,7 @@ def _needs(home: str, texts: Texts, deps: Sequence[Dep]) -> list[Need]:
     """
     out = []
     for dep in deps:
-        row = next((d for d in texts.lock.deps if d.key == dep.name), None)
+        row = texts.lock.dep(dep.name)
         if row is None:
             continue
         locked: LockedAtom | None = texts.lock.atom(row.atom)

@@ -146,7 +146,7 @@ def toolchains(ground: Ground, settled: Mapping[str, str]) -> tuple[LockedToolch
     wanted = ground.manifest.toolchain
     if wanted is None:
         return ()
-    asked = tuple(sorted({*wanted.debian, *choices.packages(ground.manifest, settled)}))
+    asked = choices.toolchain(ground.manifest, settled)
     kept = [t for t in ground.kept.toolchains if keeps_toolchain(wanted, asked, t)]
     here = platform()
     if any(t.platform == here for t in kept):

@@ -15,7 +15,7 @@ from git_atom.core import uri, variant
 from git_atom.core.host import Host
 from git_atom.core.manifest import USES, Dep, Manifest, Pin, Src
 from git_atom.errors import AtomError, ConflictError, UsageError
-from git_atom.git import config
+from git_atom.git.source import expanded
 
 DEP, PIN, SRC, DEBIAN = "dep", "pin", "src", "debian"
 KINDS = (DEP, PIN, SRC, DEBIAN)
@@ -109,12 +109,15 @@ def _src(host: Host, files: Files, what: str) -> dict[str, str | tuple[str, ...]
 
 def _public(host: Host, source: str) -> str:
     """A source as it may stand in a manifest: aliases expanded, a path made absolute, credentials left out."""
-    expanded = uri.expand(source, lambda alias: config.get(None, f"atom.alias.{alias}", host.environ, cwd=host.cwd))
-    if uri.kind(expanded) == "path":
-        return asking.locate(host, expanded)
-    if uri.has_credentials(expanded):
+    text = expanded(source, host.environ, host.cwd)
+    return asking.locate(host, text) if uri.kind(text) == "path" else without_credentials(host, text)
+
+
+def without_credentials(host: Host, url: str) -> str:
+    """A URL as it may stand in a manifest; who gave credentials with it is told that they do not."""
+    if uri.has_credentials(url):
         host.progress.say("credentials are not written down; git's credential helpers give them when they are needed")
-    return uri.public(expanded)
+    return uri.public(url)
 
 
 def _packages(host: Host, files: Files, asked: Asked) -> bytes:

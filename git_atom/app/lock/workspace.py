@@ -167,12 +167,14 @@ def _work_out(run: _Run, places: Sequence[str]) -> list[tuple[Files, Made]]:
     ones = _ordered(run.host, ones)
     if run.together and _agree(ones, run.notes):
         return [(one.files, Made(one.files.before or b"", one.files.old, (), False)) for one in ones]
-    binding = _joined(ones) if run.together else locks.EMPTY
+    binding = locks.EMPTY
+    if run.together:
+        from git_atom.app.lock import choosing
+
+        binding = choosing.union([one.files.old for one in ones])
     with Stock(run.host, binding, offline=run.how.offline, consent=run.how.consent) as stock:
         chosen = None
         if run.together:
-            from git_atom.app.lock import choosing
-
             chosen = choosing.choose_together([one.ground for one in ones], stock)
             run.works.clear()
             ones = _grounds(run, [one.files for one in ones])  # as the work tree will be
@@ -283,12 +285,6 @@ def _words(files: Files) -> Iterator[tuple[Edge, str, str]]:
     yield from ((("", files.value.name), row.name, row.chosen) for row in files.old.variants)
     for atom in files.old.atoms:
         yield from ((atom.edge, name, word) for name, word in map(variant.parse, atom.variants) if word != variant.ON)
-
-
-def _joined(ones: Sequence[_One]) -> Lock:
-    from git_atom.app.lock import choosing
-
-    return choosing.union([one.files.old for one in ones])
 
 
 # ---- outcome -------------------------------------------------------------------------------------------------------------
