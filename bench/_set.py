@@ -17,9 +17,10 @@ from git_atom.core import refnames
 from git_atom.core.digest import MODE_FILE, Oid, TreeEntry, atom_id, of_bytes, of_tree
 from git_atom.core.statements import Charter, Release
 from git_atom.git.digests import TreeDigests
-from git_atom.git.objects import Objects, write_loose
+from git_atom.git.objects import Objects
 from git_atom.git.repo import open_at
 from git_atom.git.trees import encode_tree
+from git_atom.git.written import write_loose
 from git_atom.trust import log as logs
 from git_atom.trust.keys import HeldKey
 from git_atom.trust.primitives import PrivateKey
@@ -54,7 +55,7 @@ def user(place: Path) -> dict[str, str]:
 class Grown:
     """A bare repository in which a set grows, with the home of the user who owns it.
 
-    Everything is written as the suite writes it, except that whoever wants many steps in one pack says so (`git.objects.one_pack`).
+    Everything is written as the suite writes it, except that whoever wants many steps in one pack says so (`git.written.one_pack`).
     """
 
     def __init__(self, place: Path, root: Oid = ROOT) -> None:

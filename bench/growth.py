@@ -19,7 +19,7 @@ from pathlib import Path
 
 from _set import Grown, atom, bare, cost, user
 
-from git_atom.git.objects import one_pack
+from git_atom.git.written import one_pack
 
 COMMITS = int(os.environ.get("GROWTH_COMMITS", "10000"))
 ENTRIES = int(os.environ.get("GROWTH_ENTRIES", "1000"))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from _set import Cost, Grown, atom, bare, cost
 
-from git_atom.git.objects import one_pack
+from git_atom.git.written import one_pack
 
 MANY = int(os.environ.get("HOOKS_MANY", "10000"))
 ROUNDS = 15

@@ -26,12 +26,13 @@ from git_atom.atom.objects import Bench
 from git_atom.core import refnames
 from git_atom.core.digest import MODE_FILE, Oid, TreeEntry, atom_id, of_bytes, of_tree
 from git_atom.core.statements import Charter, Release
-from git_atom.git import objects as stored
+from git_atom.git import written
 from git_atom.git.digests import TreeDigests
-from git_atom.git.objects import Objects, oid_of
+from git_atom.git.objects import Objects
 from git_atom.git.pack import PackWriter
 from git_atom.git.repo import Repo, open_at
 from git_atom.git.trees import encode_tree
+from git_atom.git.written import oid_of
 from git_atom.trust import log as logs
 from git_atom.trust.keys import HeldKey
 from git_atom.trust.primitives import PrivateKey
@@ -71,7 +72,7 @@ def make(path: Path) -> None:
     subprocess.run(["git", "init", "-q", "--bare", path], check=True)
     repo = open_at(str(path), os.environ)
     objects = Held(repo)
-    making.write_loose = stored.write_loose = objects.put
+    making.write_loose = written.write_loose = objects.put
     key = HeldKey(PrivateKey(Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"bench").digest())))
     bench = Bench(repo, objects, TreeDigests(objects, None), key, PERSON)
     draft = making.found(bench, Charter(None, "00" * 32, (key.public,), None, ROOT, 0, 1))

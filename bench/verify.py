@@ -16,7 +16,7 @@ from pathlib import Path
 from _set import Cost, Grown, atom, bare, cost
 
 from git_atom.core import refnames
-from git_atom.git.objects import one_pack
+from git_atom.git.written import one_pack
 
 FEW = int(os.environ.get("VERIFY_FEW", "10000"))
 MANY = int(os.environ.get("VERIFY_MANY", "100000"))

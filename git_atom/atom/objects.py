@@ -9,9 +9,10 @@ from git_atom.core.digest import MODE_FILE, MODE_TREE, Digest, Oid, atom_id, of_
 from git_atom.core.statements import Charter, Claim, Entry, Release, name_folder, tag_head
 from git_atom.errors import MalformedError
 from git_atom.git.digests import TreeDigests
-from git_atom.git.objects import Objects, graft, oid_of, write_loose
+from git_atom.git.objects import Objects, graft
 from git_atom.git.repo import Repo
 from git_atom.git.trees import encode_tree
+from git_atom.git.written import oid_of, write_loose
 from git_atom.trust import sshsig
 from git_atom.trust.keys import Signer
 from git_atom.trust.objects import sign_commit, sign_tag

@@ -16,10 +16,11 @@ from git_atom.core.record import Record
 from git_atom.core.tree import EMPTY_TREE_SHA1, Leaf, tree_digest
 from git_atom.errors import AtomError, MalformedError, RefusedError
 from git_atom.git import refs
-from git_atom.git.objects import Objects, write_loose
+from git_atom.git.objects import Objects
 from git_atom.git.refs import Change
 from git_atom.git.repo import Repo
 from git_atom.git.trees import encode_tree
+from git_atom.git.written import write_loose
 from git_atom.trust import dsse
 from git_atom.trust import objects as signed
 from git_atom.trust.keys import Signer

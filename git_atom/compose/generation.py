@@ -19,10 +19,11 @@ from git_atom.core.name import check_name
 from git_atom.core.tree import Leaf, empty_dir, tree_digest
 from git_atom.errors import MalformedError, NegativeError, RefusedError
 from git_atom.git import proc, refs
-from git_atom.git.objects import Objects, oid_of, tree_of
+from git_atom.git.objects import Objects
 from git_atom.git.pack import PackWriter
 from git_atom.git.repo import Repo
 from git_atom.git.trees import encode_tree
+from git_atom.git.written import oid_of, tree_of
 from git_atom.trust.keys import Signer
 from git_atom.trust.objects import sign_commit, verify_commit
 from git_atom.trust.publickey import PublicKey

@@ -70,7 +70,7 @@ def check_subs(view: View, subs: Sequence[LockedSub]) -> dict[Oid, AtomError | O
 
 def sub_commit(view: View, thing: Oid, kind: str) -> Oid:
     """The id of the commit of a sub-atom."""
-    from git_atom.git.objects import oid_of
+    from git_atom.git.written import oid_of
 
     fmt = view.objects.repo.object_format
     return oid_of("commit", view.sub_commit(thing, kind, fmt), fmt)

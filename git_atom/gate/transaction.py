@@ -15,7 +15,7 @@ from git_atom.errors import AtomError, ConflictError, RefusedError
 from git_atom.gate import release as releases
 from git_atom.gate.succession import warm
 from git_atom.gate.verdict import Asked, Refusal, Update, Verdict, View, sort
-from git_atom.git.objects import oid_of
+from git_atom.git.written import oid_of
 from git_atom.trust import log as logs
 from git_atom.trust.delta import check_release, read_release
 from git_atom.trust.log import Log

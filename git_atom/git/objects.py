@@ -1,4 +1,4 @@
-"""Reading and writing git objects without libgit2: one long-lived `git cat-file --batch-command`, and loose objects written directly.
+"""Reading git objects without libgit2: one long-lived `git cat-file --batch-command`.
 
 Every object read is hashed again and must have the name it was asked by, because git itself does not check loose objects when it
 reads them. File content is digested with BLAKE3 over the bytes at the moment of use (`Objects.listing`).
@@ -6,25 +6,20 @@ reads them. File content is digested with BLAKE3 over the bytes at the moment of
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
-import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, cast
 
 from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Oid, of_bytes, sort_key
-from git_atom.core.tree import Leaf, Node, check_path, empty_dir, nest
+from git_atom.core.tree import Leaf, check_path, empty_dir
 from git_atom.errors import CannotError, MalformedError
-from git_atom.git import leftovers, proc, trees
+from git_atom.git import proc, trees, written
 from git_atom.git.repo import Repo
 
 if TYPE_CHECKING:
     import subprocess
 
-    from git_atom.git.pack import PackWriter
 
 MODE_SUBMODULE = 0o160000
 MAX_LEAVES = 2_000_000
@@ -40,14 +35,6 @@ _KINDS = {kind.encode(): kind for kind in ("blob", "tree", "commit", "tag")}
 _SEEK = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 Entry = trees.Entry
-
-
-def oid_of(kind: str, data: bytes, fmt: str = "sha1") -> Oid:
-    """The object id of bytes taken as an object of this kind (blob, tree, commit, tag) in a repository of this format."""
-    hasher = hashlib.sha1 if fmt == "sha1" else hashlib.sha256
-    made = hasher(b"%s %d\0" % (kind.encode(), len(data)), usedforsecurity=False)
-    made.update(data)
-    return Oid(made.hexdigest())
 
 
 class Objects:
@@ -79,6 +66,10 @@ class Objects:
                     stream.close()
             self._process.wait()
             self._process = None
+
+    def forked(self) -> None:
+        """Leave the git process to whom this process was forked from; reading starts a new one."""
+        self._process = None
 
     def load(self, oids: Iterable[Oid]) -> None:
         """Read trees in few questions for those who will ask for them one by one; what is no tree is left to those who ask."""
@@ -126,12 +117,11 @@ class Objects:
 
     def many(self, names: Sequence[str]) -> Iterator[tuple[Oid, str, bytes] | None]:
         """As `get` for several names, in order, with the questions sent ahead of the answers."""
-        gathered = _GATHERED.get(self.repo.objects)
-        if not self._kept and gathered is None:
+        awaited = written.awaited(self.repo.objects)
+        if not self._kept and not awaited:
             return self._ask(names)
         known = {name: found for name in names if (found := self._kept.get(name)) is not None}
-        if gathered is not None:
-            known |= {name: (Oid(name), *gathered.held[name]) for name in names if name in gathered.held}
+        known |= {name: (Oid(name), *awaited[name]) for name in names if name in awaited} if awaited else {}
         rest = self._ask([name for name in names if name not in known]) if len(known) < len(names) else iter(())
         return (known[name] if name in known else next(rest) for name in names) if known else rest
 
@@ -254,7 +244,7 @@ class Objects:
         if len(data) != size + 1:
             raise self._damaged(name)
         oid, kind, content = Oid(words[0].decode()), _KINDS[words[1]], data[:-1]
-        if oid_of(kind, content, self.repo.object_format) != oid or (name != oid and _SEEK.fullmatch(name)):
+        if written.oid_of(kind, content, self.repo.object_format) != oid or (name != oid and _SEEK.fullmatch(name)):
             raise MalformedError(
                 "ATOM-2009",
                 f"object '{oid}' in '{self.repo.git_dir}' is damaged",
@@ -428,159 +418,6 @@ def _place(entry: Entry) -> bytes:
     return sort_key(entry[0], entry[1])
 
 
-# Objects written and not yet known to be on disk, by object directory; `settle` empties it before a ref may name them.
-_UNSETTLED: dict[str, set[str]] = {}
-_FEW = 100
-
-
-class _Gathered:
-    """Objects on their way into one pack: its writer, and what was written, for readers that git cannot serve yet."""
-
-    def __init__(self) -> None:
-        self.writer: PackWriter | None = None
-        self.held: dict[str, tuple[str, bytes]] = {}
-
-    def write(self, repo: Repo, kind: str, data: bytes) -> Oid:
-        if self.writer is None:
-            from git_atom.git.pack import PackWriter
-
-            self.writer = PackWriter(repo)
-        oid = self.writer.add(kind, data)
-        self.held[oid] = (kind, data)
-        return oid
-
-    def end(self, keep: bool) -> None:
-        """Seal the pack so that it is on disk and git sees it, or drop it."""
-        writer, self.writer = self.writer, None
-        self.held = {}
-        if writer is not None:
-            with writer:
-                if keep:
-                    writer.finish()
-
-
-_GATHERED: dict[str, _Gathered] = {}
-
-
-@contextmanager
-def one_pack(repo: Repo) -> Iterator[None]:
-    """Gather the objects written into this repository in this block into one pack, in place before a ref moves or when the block ends.
-
-    For many small objects: a file each costs more than all that is in it. An error drops what was gathered. Readers of this process
-    see the objects at once. Repositories in SHA-256 format get loose objects as ever.
-    """
-    if repo.object_format != "sha1":
-        yield
-        return
-    gathered = _GATHERED[repo.objects] = _Gathered()
-    keep = False
-    try:
-        yield
-        keep = True
-    finally:
-        del _GATHERED[repo.objects]
-        gathered.end(keep)
-
-
-def write_loose(repo: Repo, kind: str, data: bytes) -> Oid:
-    """Write one object and return its id; nothing happens when it is there already. Atomic; on disk before a ref moves (`settle`).
-
-    Inside `one_pack` it goes into that pack.
-
-    Repositories in SHA-256 format go through `git hash-object`.
-    """
-    if repo.object_format != "sha1":
-        out = proc.check(["git", "hash-object", "-t", kind, "-w", "--stdin"], env=repo.env, stdin=data)
-        return Oid.parse(out.decode().strip())
-    if (gathered := _GATHERED.get(repo.objects)) is not None:
-        return gathered.write(repo, kind, data)
-    oid = oid_of(kind, data)
-    folder = os.path.join(repo.objects, oid[:2])
-    path = os.path.join(folder, oid[2:])
-    try:
-        os.utime(path)  # fresh again: a pruning gc looks at the time
-        return oid
-    except FileNotFoundError:
-        pass
-    except PermissionError:
-        return oid  # another user's object in a shared repository
-    import zlib
-
-    os.makedirs(folder, exist_ok=True)
-    temporary = os.path.join(repo.objects, f"tmp_obj_{os.getpid()}_{time.monotonic_ns()}")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(zlib.compress(b"%s %d\0" % (kind.encode(), len(data)) + data, 1))
-        os.chmod(temporary, 0o444)
-        _into_place(temporary, path)
-    except BaseException:
-        try:
-            os.unlink(temporary)
-        except FileNotFoundError:
-            pass
-        raise
-    _UNSETTLED.setdefault(repo.objects, set()).add(path)
-    return oid
-
-
-def _into_place(temporary: str, path: str) -> None:
-    """Give a loose object its name; a git that packs beside us (git-prune-packed(1)) removes directories that are empty at the moment."""
-    while True:
-        try:
-            return os.replace(temporary, path)
-        except FileNotFoundError:
-            if not os.path.exists(temporary):
-                raise
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-
-
-def settle(repo: Repo) -> None:
-    """Wait until every object this process wrote into the repository is on disk: file by file when they are few, else all at once."""
-    for folder in (repo.objects, os.path.join(repo.objects, "pack")):
-        leftovers.sweep(folder, leftovers.OBJECTS)
-    if (gathered := _GATHERED.get(repo.objects)) is not None:
-        gathered.end(keep=True)
-    paths = _UNSETTLED.pop(repo.objects, set())
-    if len(paths) > _FEW and _sync_all(repo.objects):
-        return
-    for path in [*paths, *{os.path.dirname(path) for path in paths}]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def _sync_all(folder: str) -> bool:
-    """Wait for the whole file system of a folder (syncfs(2)); False when that did not work, so that files are synced one by one."""
-    import ctypes
-
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        return bool(ctypes.CDLL(None).syncfs(handle) == 0)
-    finally:
-        os.close(handle)
-
-
-def tree_of(leaves: Iterable[Leaf], write: Callable[[bytes], Oid]) -> Oid:
-    """Encode the trees over leaves, deepest first, through `write` (tree bytes in, id out); returns the root tree's id."""
-    return _tree_of(nest(leaves), write)
-
-
-def _tree_of(node: Node, write: Callable[[bytes], Oid]) -> Oid:
-    return write(
-        trees.encode_tree(
-            (MODE_TREE, name, _tree_of(child, write)) if isinstance(child, dict) else (child.mode, name, child.oid)
-            for name, child in node.items()
-        )
-    )
-
-
-def write_tree_of(repo: Repo, leaves: Iterable[Leaf]) -> Oid:
-    """Write the tree objects over leaves whose blobs exist already; returns the root tree's id."""
-    return tree_of(leaves, lambda data: write_loose(repo, "tree", data))
-
-
 def graft(repo: Repo, objects: Objects, tree: Oid | None, files: Mapping[str, Oid]) -> Oid:
     """Write the tree that is `tree` with plain files (path -> blob) put in; only the directories on their paths are rewritten."""
     entries = {name: (mode, name, oid) for mode, name, oid in objects.tree(tree)} if tree else {}
@@ -595,4 +432,4 @@ def graft(repo: Repo, objects: Objects, tree: Oid | None, files: Mapping[str, Oi
         old = entries.get(name.encode())
         below = graft(repo, objects, old[2] if old and old[0] == MODE_TREE else None, inside)
         entries[name.encode()] = (MODE_TREE, name.encode(), below)
-    return write_loose(repo, "tree", trees.encode_tree(entries.values()))
+    return written.write_loose(repo, "tree", trees.encode_tree(entries.values()))

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from git_atom.core.digest import Oid
 from git_atom.errors import CannotError, ConflictError
 from git_atom.git import leftovers, proc
-from git_atom.git.objects import settle
 from git_atom.git.repo import Repo, path_of
+from git_atom.git.written import settle
 
 _MANY = 100  # refs from which on all of their kind are read
 _FEW = 16  # refs that git brings to the disk one after the other

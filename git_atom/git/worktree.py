@@ -11,9 +11,9 @@ from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Dig
 from git_atom.core.tree import Leaf, check_path, tree_digest
 from git_atom.errors import CannotError
 from git_atom.git import proc
-from git_atom.git.objects import oid_of
 from git_atom.git.repo import Repo
 from git_atom.git.trees import encode_tree
+from git_atom.git.written import oid_of
 
 
 def leaves(

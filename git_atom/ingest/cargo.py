@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from git_atom.core.digest import MODE_FILE, of_bytes
 from git_atom.core.tree import Leaf
 from git_atom.errors import CannotError, MalformedError
-from git_atom.git.objects import oid_of
+from git_atom.git.written import oid_of
 
 FORMATS = (3, 4)
 MAX_BYTES = 16 << 20

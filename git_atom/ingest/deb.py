@@ -18,8 +18,8 @@ from git_atom.core.digest import MODE_LINK, Digest, Oid, of_bytes
 from git_atom.core.tree import Leaf, check_path, empty_dir, mode_of, tree_digest
 from git_atom.errors import MalformedError
 from git_atom.git import proc
-from git_atom.git.objects import tree_of
 from git_atom.git.pack import Packed, PackWriter, entry
+from git_atom.git.written import tree_of
 
 MERGED = (b"bin", b"sbin", b"lib", b"lib32", b"lib64", b"libx32")  # top-level directories that are links into usr/
 _KINDS = {tarfile.CHRTYPE: "char", tarfile.BLKTYPE: "block", tarfile.FIFOTYPE: "fifo"}

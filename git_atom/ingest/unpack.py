@@ -12,7 +12,7 @@ from typing import IO, NamedTuple
 from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, of_bytes
 from git_atom.core.tree import Leaf, check_path, empty_dir, mode_of
 from git_atom.errors import MalformedError, UnavailableError
-from git_atom.git.objects import oid_of
+from git_atom.git.written import oid_of
 
 BLOCK = 512
 PIECE = 1 << 20

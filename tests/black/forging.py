@@ -15,9 +15,10 @@ from git_atom.core import refnames
 from git_atom.core.digest import MODE_FILE, MODE_TREE, Digest, Oid, TreeEntry, atom_id, of_bytes, of_tree
 from git_atom.core.statements import Charter, Claim, Release, name_folder
 from git_atom.git.digests import TreeDigests
-from git_atom.git.objects import Objects, write_loose
+from git_atom.git.objects import Objects
 from git_atom.git.repo import open_at
 from git_atom.git.trees import encode_tree
+from git_atom.git.written import write_loose
 from git_atom.trust import sshsig
 from git_atom.trust.keys import HeldKey
 from git_atom.trust.primitives import PrivateKey

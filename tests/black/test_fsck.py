@@ -85,7 +85,7 @@ def test_a_version_whose_content_was_never_here(forger: Forger, run: Run, home: 
 
 def test_another_tag_under_a_versions_ref(forger: Forger, run: Run) -> None:
     other = forger.tag(forger.release("a", "1.0.0"), OTHER)
-    from git_atom.git.objects import write_loose
+    from git_atom.git.written import write_loose
 
     point(run, forger, "refs/atoms/a/1.0.0", write_loose(forger.repo, "tag", other))
     assert found(run, forger, 2) == [("error", "ATOM-8019", "refs/atoms/a/1.0.0")]

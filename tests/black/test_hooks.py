@@ -13,7 +13,7 @@ from projects import LOG, Refused, Run, everything, refs, rev
 
 from git_atom.atom import objects as making
 from git_atom.core.digest import MODE_FILE, MODE_LINK, MODE_TREE, Digest, of_bytes
-from git_atom.git.objects import write_loose
+from git_atom.git.written import write_loose
 
 pytestmark = pytest.mark.slow
 

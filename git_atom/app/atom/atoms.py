@@ -22,9 +22,10 @@ from git_atom.core.version import ANY, Requirement, Version
 from git_atom.errors import AtomError, MalformedError, NegativeError, RefusedError, UnavailableError
 from git_atom.git import refs
 from git_atom.git import repo as repos
-from git_atom.git.objects import Objects, oid_of, write_loose
+from git_atom.git.objects import Objects
 from git_atom.git.refs import Change
 from git_atom.git.repo import Repo
+from git_atom.git.written import oid_of, write_loose
 from git_atom.trust import log as logs
 from git_atom.trust.log import Log
 from git_atom.trust.objects import split_tag

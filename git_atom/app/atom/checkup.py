@@ -18,10 +18,10 @@ from git_atom.git import config, lsrefs, proc, refs
 from git_atom.git import remote as remotes
 from git_atom.git import repo as repos
 from git_atom.git.lsrefs import Told
-from git_atom.git.objects import write_loose
 from git_atom.git.repo import Repo
 from git_atom.git.source import protocols
 from git_atom.git.trees import encode_tree
+from git_atom.git.written import write_loose
 from git_atom.trust.keys import HeldKey, user_key
 
 OLDEST = (2, 34)  # the first git that signs with SSH keys

@@ -16,8 +16,9 @@ from git_atom.errors import AtomError, CannotError, ManyErrors
 from git_atom.git import refs
 from git_atom.git import repo as repos
 from git_atom.git.digests import TreeDigests
-from git_atom.git.objects import Objects, oid_of
+from git_atom.git.objects import Objects
 from git_atom.git.repo import Repo
+from git_atom.git.written import oid_of
 from git_atom.trust import log as logs
 from git_atom.trust.log import Log
 from git_atom.trust.verified import Verified

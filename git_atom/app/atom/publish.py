@@ -27,9 +27,10 @@ from git_atom.core.version import Version
 from git_atom.errors import AtomError, CannotError, ConflictError, MalformedError, RefusedError
 from git_atom.git import config, refs, remote
 from git_atom.git import repo as repos
-from git_atom.git.objects import Objects, oid_of, one_pack, write_loose
+from git_atom.git.objects import Objects
 from git_atom.git.refs import Change
 from git_atom.git.repo import Repo
+from git_atom.git.written import oid_of, one_pack, write_loose
 from git_atom.trust import log as logs
 from git_atom.trust.keys import Signer, user_key
 from git_atom.trust.log import Log

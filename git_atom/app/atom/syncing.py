@@ -18,10 +18,11 @@ from git_atom.errors import ConflictError, UnavailableError
 from git_atom.git import config, refs, remote
 from git_atom.git import repo as repos
 from git_atom.git.digests import TreeDigests
-from git_atom.git.objects import Objects, write_loose
+from git_atom.git.objects import Objects
 from git_atom.git.refs import Change
 from git_atom.git.remote import Update
 from git_atom.git.repo import Repo
+from git_atom.git.written import write_loose
 from git_atom.trust import log as logs
 from git_atom.trust.delta import File
 from git_atom.trust.keys import user_key

@@ -19,7 +19,8 @@ from git_atom.errors import AtomError, CannotError, MalformedError, ManyErrors, 
 from git_atom.git import beside, refs, remote
 from git_atom.git import repo as repos
 from git_atom.git.digests import TreeDigests
-from git_atom.git.objects import Objects, oid_of
+from git_atom.git.objects import Objects
+from git_atom.git.written import oid_of
 from git_atom.trust import log as logs
 from git_atom.trust.log import Log
 from git_atom.trust.publickey import PublicKey

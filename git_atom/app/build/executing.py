@@ -24,9 +24,9 @@ from git_atom.errors import FailedError
 from git_atom.execute import collect
 from git_atom.execute.run import Outcome, execute, fresh_work
 from git_atom.git import repo as repos
-from git_atom.git.objects import tree_of
 from git_atom.git.pack import PackWriter, entry
 from git_atom.git.repo import Repo
+from git_atom.git.written import tree_of
 from git_atom.view.cache import Blobs
 
 LAST_LINES = 12

@@ -20,8 +20,9 @@ from git_atom.core.name import check_name
 from git_atom.core.tree import Leaf, tree_digest
 from git_atom.errors import AtomError, ConflictError, MalformedError, NegativeError, UsageError
 from git_atom.git import refs
-from git_atom.git.objects import Objects, oid_of
+from git_atom.git.objects import Objects
 from git_atom.git.repo import store
+from git_atom.git.written import oid_of
 
 
 class Part(NamedTuple):

@@ -25,9 +25,10 @@ from git_atom.errors import ConflictError, MalformedError, NoSolutionError, Refu
 from git_atom.git import lsrefs, refs, remote
 from git_atom.git import repo as repos
 from git_atom.git.capped import Capped
-from git_atom.git.objects import Objects, write_loose
+from git_atom.git.objects import Objects
 from git_atom.git.refs import Change
 from git_atom.git.trees import encode_tree
+from git_atom.git.written import write_loose
 
 _ID = r"[0-9a-f]{40}|[0-9a-f]{64}"
 _KINDS = ("refs/tags/", "refs/heads/")

@@ -15,10 +15,11 @@ from git_atom.core.record import Material, Record
 from git_atom.core.tree import Leaf, tree_digest
 from git_atom.errors import AtomError
 from git_atom.git import refs, repo
-from git_atom.git.objects import Objects, write_loose, write_tree_of
+from git_atom.git.objects import Objects
 from git_atom.git.refs import Change
 from git_atom.git.repo import Repo
 from git_atom.git.trees import encode_tree
+from git_atom.git.written import write_loose, write_tree_of
 from git_atom.trust.keys import BuilderKey, builder_key
 
 ONE, TWO = of_bytes(b"1"), of_bytes(b"2")

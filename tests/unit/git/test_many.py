@@ -10,11 +10,12 @@ import pytest
 from git_atom.core.digest import MODE_FILE, MODE_TREE, Oid
 from git_atom.errors import CannotError, MalformedError
 from git_atom.git import refs, remote, trees
-from git_atom.git.objects import Objects, one_pack, write_loose
+from git_atom.git.objects import Objects
 from git_atom.git.refs import Change
 from git_atom.git.remote import Update
 from git_atom.git.repo import Repo, open_at
 from git_atom.git.trees import encode_tree
+from git_atom.git.written import one_pack, write_loose
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from git_atom.core.digest import Oid
 from git_atom.errors import CannotError
 from git_atom.git import refs
 from git_atom.git import repo as repos
-from git_atom.git.objects import write_loose
 from git_atom.git.refs import Change
 from git_atom.git.repo import Repo
+from git_atom.git.written import write_loose
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

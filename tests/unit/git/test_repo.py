@@ -9,7 +9,7 @@ from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Dig
 from git_atom.core.host import Host, Progress
 from git_atom.core.tree import tree_digest
 from git_atom.errors import AtomError, CannotError, ConflictError, MalformedError
-from git_atom.git import config, objects, refs, repo, trees
+from git_atom.git import config, objects, refs, repo, trees, written
 
 
 def env_of(path):
@@ -132,17 +132,17 @@ def test_reading_and_digest_vector(full):
         assert odb.get("no-such-thing") is None
         assert odb.at(tree, b"src/lib.rs")[0] == MODE_FILE
         assert odb.at(tree, b"src/none") is None
-        assert objects.write_tree_of(found, leaves) == tree
+        assert written.write_tree_of(found, leaves) == tree
 
 
 def test_loose_objects_are_gits_own(full):
     found = repo.discover(str(full), env_of(full))
-    blob = objects.write_loose(found, "blob", b"hello\n")
+    blob = written.write_loose(found, "blob", b"hello\n")
     assert blob == "ce013625030ba8dba906f756967f9e9ca394464a"
-    tree = objects.write_loose(
+    tree = written.write_loose(
         found,
         "tree",
-        trees.encode_tree([(MODE_FILE, b"a.b", blob), (MODE_TREE, b"a", objects.write_loose(found, "tree", b"")),
+        trees.encode_tree([(MODE_FILE, b"a.b", blob), (MODE_TREE, b"a", written.write_loose(found, "tree", b"")),
                              (MODE_EXEC, b"a-b", blob), (MODE_LINK, b"l", blob)]),
     )  # fmt: skip
     assert git(full, "fsck", "--strict", tree) is not None
@@ -152,8 +152,8 @@ def test_loose_objects_are_gits_own(full):
 
 def test_a_replaced_loose_object_is_noticed(full):
     found = repo.discover(str(full), env_of(full))
-    good = objects.write_loose(found, "blob", b"good")
-    bad = objects.write_loose(found, "blob", b"evil")
+    good = written.write_loose(found, "blob", b"good")
+    bad = written.write_loose(found, "blob", b"evil")
     path = os.path.join(found.objects, good[:2], good[2:])
     data = open(os.path.join(found.objects, bad[:2], bad[2:]), "rb").read()
     os.chmod(path, 0o644)
@@ -169,10 +169,10 @@ def test_a_replaced_loose_object_is_noticed(full):
 
 def test_tree_bomb_is_refused_fast(full):
     found = repo.discover(str(full), env_of(full))
-    oid = objects.write_loose(found, "blob", b"x")
+    oid = written.write_loose(found, "blob", b"x")
     mode = MODE_FILE
     for _ in range(10):
-        oid = objects.write_loose(found, "tree", trees.encode_tree([(mode, b"f%d" % i, oid) for i in range(10)]))
+        oid = written.write_loose(found, "tree", trees.encode_tree([(mode, b"f%d" % i, oid) for i in range(10)]))
         mode = MODE_TREE
     with objects.Objects(found) as odb, pytest.raises(MalformedError) as caught:
         odb.listing(oid)
@@ -220,5 +220,5 @@ def test_sha256_repository_works(tmp_path):
     assert found.object_format == "sha256" and found.oid_length == 64
     with objects.Objects(found) as odb:
         assert len(odb.listing(odb.commit_tree("HEAD"))) == 1
-    oid = objects.write_loose(found, "blob", b"hello")
+    oid = written.write_loose(found, "blob", b"hello")
     assert len(oid) == 64 and git(path, "cat-file", "blob", oid) == b"hello"

@@ -11,9 +11,10 @@ from test_log import Set
 from git_atom.app.atom.atoms import check_content
 from git_atom.core.digest import MODE_FILE
 from git_atom.errors import AtomError
-from git_atom.git import objects as reading
-from git_atom.git.objects import Objects, oid_of, write_loose
+from git_atom.git import written
+from git_atom.git.objects import Objects
 from git_atom.git.trees import encode_tree
+from git_atom.git.written import oid_of, write_loose
 from git_atom.trust import log as logs
 
 EVIL = b"evil\n"
@@ -65,8 +66,8 @@ def test_f09_a_collision_of_gits_own_hash(made: Set, kind: str, monkeypatch: pyt
     }
     target, maker = makers[kind]
     assert check_content(made.objects, release) == tree
-    was, real = made.objects.read(target)[2], reading.oid_of
-    monkeypatch.setattr(reading, "oid_of", lambda *a: Short(real(*a)))
+    was, real = made.objects.read(target)[2], written.oid_of
+    monkeypatch.setattr(written, "oid_of", lambda *a: Short(real(*a)))
     with Objects(made.repo) as control:
         assert check_content(control, release) == tree
     replace(made, target, kind, collide(kind, target, maker))

@@ -14,9 +14,10 @@ from git_atom.core.statements import Charter, Claim, Entry, Release, name_folder
 from git_atom.errors import AtomError
 from git_atom.git import beside
 from git_atom.git.digests import TreeDigests
-from git_atom.git.objects import Objects, oid_of, write_loose
+from git_atom.git.objects import Objects
 from git_atom.git.repo import open_at
 from git_atom.git.trees import encode_tree
+from git_atom.git.written import oid_of, write_loose
 from git_atom.trust import log as logs
 from git_atom.trust import objects as signed
 from git_atom.trust import sshsig

@@ -9,6 +9,7 @@ import pytest
 from git_atom.core.host import Host, Progress
 from git_atom.errors import AtomError
 from git_atom.git import objects as store
+from git_atom.git import written
 from git_atom.trust import dsse, keys, objects, primitives, publickey, sshsig
 
 KINDS = [("ed25519", ""), ("ecdsa", "256"), ("ecdsa", "384"), ("ecdsa", "521"), ("rsa", "3072")]
@@ -140,13 +141,13 @@ def test_git_accepts_our_tag_and_commit_and_we_git_s(tmp_path, home, project, ru
     head = run("git", "rev-parse", "HEAD", cwd=project).stdout.strip()
     person = b"A <a@example.org> 1700000000 +0000"
     raw = b"object %s\ntype commit\ntag a/1.0.0\ntagger %s\n\natom-release/1\n" % (head.encode(), person)
-    tag = store.write_loose(repo, "tag", objects.sign_tag(raw, signer))
+    tag = written.write_loose(repo, "tag", objects.sign_tag(raw, signer))
     run("git", "update-ref", "refs/atoms/a/1.0.0", tag, cwd=project)
     run("git", "verify-tag", "refs/atoms/a/1.0.0", cwd=project)
     tree = run("git", "rev-parse", "HEAD^{tree}", cwd=project).stdout.strip().encode()
     raw = b"tree %s\nauthor %s\ncommitter %s\natom-format 1\n\nmessage\n" % (tree, person, person)
     made = objects.sign_commit(raw, signer)
-    run("git", "verify-commit", store.write_loose(repo, "commit", made), cwd=project)
+    run("git", "verify-commit", written.write_loose(repo, "commit", made), cwd=project)
     run("git", "fsck", "--strict", cwd=project)
     assert objects.verify_commit(made, [public]).value.payload == raw
 
