@@ -164,11 +164,14 @@ def measure(place: Path, tell: Callable[[str, float, str, float | None], None]) 
     home, base = place / "home", place / "base"
     home.mkdir()
     with servers.http(place, Counted) as url:
-        whole, early, name = f"{url}/set.git", f"{url}/early.git", f"package-{NAMES // 2}"
+        whole, name = f"{url}/now.git", f"package-{NAMES // 2}"
+        (place / "now.git").symlink_to("early.git")
         with Objects(open_at(str(place / "early.git"), os.environ)) as objects:
             anchor = logs.claimed_anchor(objects, objects.read(refnames.LOG)[0])
         cost(["git", "atom", "trust", "add", anchor], home)
-        first = cost(["git", "atom", "list", early, name], home)
+        first = cost(["git", "atom", "list", whole, name], home)
+        (place / "now.git").unlink()
+        (place / "now.git").symlink_to("set.git")
         shutil.copytree(home, base, copy_function=os.link)
         rows: dict[str, list[Cost]] = {"git": [], "prefix": [], "verified": []}
         bare = []

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from git_atom.cli.spec import Command, Tool
 
 _AGAIN = 1.0  # seconds after which another Ctrl-C is one more
+_GARBAGE = 100_000  # values made before cycles are looked for: most of what is imported and read lives to the end
 _NO_READER = 141  # 128 + SIGPIPE: what a shell shows for a git command whose reader went away
 
 
@@ -37,9 +38,17 @@ def git_build() -> int:
 def _from_shell(tool_name: str) -> int:
     try:
         _answer_once()
+        import gc
     except KeyboardInterrupt:
         return 130
-    return main(tool_name, sys.argv[1:])
+    gc.set_threshold(_GARBAGE)
+    code = main(tool_name, sys.argv[1:])
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # told already, or there is nowhere to tell it
+            pass
+    os._exit(code)  # what is in memory need not be taken apart first
 
 
 def _answer_once() -> None:

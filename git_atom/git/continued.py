@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import IO, NamedTuple, cast
 
@@ -28,31 +28,28 @@ class Found(NamedTuple):
     head: Oid | None
 
 
-def fetch(repo: Repo, source: str, ref: str, known: Sequence[Oid]) -> Found | None:
+def fetch(repo: Repo, other: wire.Wire, ref: str, known: Sequence[Oid], meanwhile: Callable[[], None]) -> Found | None:
     """Bring what a ref reaches and some commits do not, in one pack, into `repo` (a quarantine that sees those commits).
 
-    None when it cannot be done so and must be left to git: an older protocol, another way to connect, no commit that both sides have.
+    other: a connection on which nothing was said yet, and which is ended with it. meanwhile: done while the other side makes the pack. None when it cannot be done so and must be left to
+    git: an older protocol, another way to connect, no commit that both sides have.
     Raises UnavailableError ATOM-2011 when the source cannot be read or sends something that is not sound, MalformedError ATOM-2022, and
     ATOM-2023 when it sends more than `atom.maxFetchSize`.
     """
-    most = most_bytes(repo.env)
-    env = wire.environment(source, repo.env)
-    place = wire.meant(source, env, "/")
-    with wire.connected(place, env, most) as other:
-        told = lsrefs.ask(other, [ref], _FEW) if other is not None else None
-        if other is None or told is None or told.version != 2 or not _fits(told.abilities, repo):
-            return None
-        head = told.refs.get(ref)
-        if head is None or head in known:
-            other.hang_up()
-            return Found(head)
+    other.most = most_bytes(repo.env)
+    told = lsrefs.ask(other, [ref], _FEW)
+    if told is None or told.version != 2 or not _fits(told.abilities, repo):
+        return None
+    head = told.refs.get(ref)
+    if head is not None and head not in known:
         lines = ["thin-pack", "no-progress", "ofs-delta", f"want {head}", *(f"have {oid}" for oid in known[:_HAVES])]
-        other.ask("fetch", told.abilities, [line.encode() for line in lines])
-        if not _agreed(other):
+        other.ask("fetch", told.abilities, [line.encode() for line in [*lines, *([] if known else ["done"])]])
+        meanwhile()
+        if not _agreed(other, bool(known)):
             return None
-        _index(repo, other, most)
-        other.hang_up()
-        return Found(head)
+        _index(repo, other)
+    other.hang_up()
+    return Found(head)
 
 
 def _fits(abilities: Sequence[str], repo: Repo) -> bool:
@@ -60,8 +57,10 @@ def _fits(abilities: Sequence[str], repo: Repo) -> bool:
     return formats == [f"object-format={repo.object_format}"] and any(re.match("fetch(=|$)", w) for w in abilities)
 
 
-def _agreed(other: wire.Wire) -> bool:
-    """Whether the other side has a commit that is here and goes on to send a pack, and nothing else before it."""
+def _agreed(other: wire.Wire, asked: bool) -> bool:
+    """Whether the other side goes on to send a pack, and nothing else before it; where it was asked, once it has a commit that is here."""
+    if not asked:
+        return other.packet() == b"packfile\n"
     if other.packet() != b"acknowledgments\n":
         return False
     ready = False
@@ -70,17 +69,27 @@ def _agreed(other: wire.Wire) -> bool:
     return ready and line == wire.DELIM and other.packet() == b"packfile\n"
 
 
-def _index(repo: Repo, other: wire.Wire, most: int) -> None:
+def _index(repo: Repo, other: wire.Wire) -> None:
     """Give the pack that comes to index-pack, within limits of space and memory."""
-    argv = ["git", "index-pack", "--stdin", "--fix-thin", "--strict", f"--max-input-size={most}"]
+    # whoever accepts the pack brings it to the disk
+    argv = [
+        "git",
+        "-c",
+        "core.fsync=none",
+        "index-pack",
+        "--stdin",
+        "--fix-thin",
+        "--strict",
+        f"--max-input-size={other.most}",
+    ]
     with open(os.memfd_create("said"), "w+b") as words:
-        with bounds.limited(argv, repo.env, words, size=most, memory=max(most, LEAST_MEMORY)) as process:
+        with bounds.limited(argv, repo.env, words, size=other.most, memory=max(other.most, LEAST_MEMORY)) as process:
             _hand_over(other, cast("IO[bytes]", process.stdin))
         if process.returncode == 0:
             return
         words.seek(0)
-        if largest_pack(repo) >= most:
-            raise too_much(other.place, most)
+        if largest_pack(repo) >= other.most:
+            raise too_much(other.place, other.most)
         raise unreachable(other.place, words.read(1 << 16))
 
 

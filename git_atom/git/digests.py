@@ -7,16 +7,22 @@ cache (`git/memory.py`).
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import filterfalse
 
 from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Digest, Oid, of_bytes, row
 from git_atom.errors import MalformedError
+from git_atom.git import beside
 from git_atom.git.memory import Memory
 from git_atom.git.objects import MAX_DEPTH, Entry, Objects
 
 _FILES = (MODE_FILE, MODE_EXEC, MODE_LINK)
 _MAX_ROWS = 200_000
+_FEW = 16  # trees of a chain for which no other process is begun
+
+
+_Made = tuple[dict[str, Digest], dict[str, Digest]]  # digests of trees and of files
 
 
 class TreeDigests:
@@ -32,9 +38,12 @@ class TreeDigests:
         self._fresh: set[str] = set()
         self._new: set[str] = set()  # trees that are not remembered
         self._read: dict[str, Digest] = {}  # files
+        self._other: beside.Beside[_Made] | None = None
 
     def of(self, tree: str) -> Digest:
         """Tree digest of a git tree. Raises MalformedError ATOM-1004 for submodules and odd modes, ATOM-2015 for depth."""
+        if self._other is not None:
+            self._join(self._other)
         if (found := self._found(tree)) is not None:
             return found
         if len(self._rows) > _MAX_ROWS:
@@ -43,6 +52,33 @@ class TreeDigests:
             for oid in level:
                 self._digest(oid)
         return self._known[tree]
+
+    @contextmanager
+    def ahead(self, trees: Sequence[Oid]) -> Iterator[None]:
+        """Have another process digest trees, which mostly are read already, until one of them is asked for or the context ends."""
+        if len(trees) < _FEW or beside.processors() < 2:
+            yield
+            return
+        with beside.Beside(lambda: self._all(trees)) as self._other:
+            try:
+                yield
+            finally:
+                self._other = None
+
+    def _all(self, trees: Sequence[Oid]) -> _Made:
+        self._objects.forked()
+        self._other, self._fresh, self._read = None, set(), {}
+        for tree in trees:
+            self.of(tree)
+        return {oid: self._known[oid] for oid in self._fresh}, self._read
+
+    def _join(self, other: beside.Beside[_Made]) -> None:
+        """Take over what the other process made; what it could not make is made here."""
+        self._other = None
+        known, read = other.result() or ({}, {})
+        self._known |= known
+        self._fresh |= known.keys()
+        self._read |= read
 
     def _unknown(self, tree: str) -> list[list[Oid]]:
         """A tree and those below it that are not known, level by level, each after all that hold it; files are digested."""

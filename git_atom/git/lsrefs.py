@@ -16,7 +16,6 @@ from git_atom.git import bounds, wire
 from git_atom.git.source import unreachable
 
 MAX_REFS = 5_000_000
-MAX_BYTES = 1 << 30  # of an answer
 _ABILITIES = 1000
 
 
@@ -37,21 +36,26 @@ def told(
 
     Raises UnavailableError ATOM-2011 when it cannot be read, MalformedError ATOM-2022 when it does not answer as git's protocol wants.
     """
-    env = wire.environment(source, environ)
-    place = wire.meant(source, env, cwd)
-    with wire.connected(place, env, MAX_BYTES) as other:
-        found = ask(other, prefixes, peel=peel) if other else None
-        if found is not None and other is not None:
-            other.hang_up()
-            return found
-    return every(place, prefixes, env, peel=peel)
+    with wire.connected(source, environ, cwd) as other:
+        return told_by(other, prefixes, peel=peel)
 
 
-def ask(other: wire.Wire, prefixes: Sequence[str], most: int = MAX_REFS, *, peel: bool = False) -> Told:
-    """As `told`, over a connection that is there, and which is still there then; at most this many refs may be told.
+def told_by(other: wire.Wire, prefixes: Sequence[str], *, peel: bool = False) -> Told:
+    """As `told`, over a connection that is ended with it."""
+    found = ask(other, prefixes, peel=peel)
+    if found is None:
+        return every(other.place, prefixes, other.env, peel=peel)
+    other.hang_up()
+    return found
+
+
+def ask(other: wire.Wire, prefixes: Sequence[str], most: int = MAX_REFS, *, peel: bool = False) -> Told | None:
+    """As `told`, over a connection that is there still then, or None where none can be had; at most this many refs may be told.
 
     Raises MalformedError ATOM-2022, and ATOM-2023 over the limit of the connection.
     """
+    if not other.begun():
+        return None
     first = next(other.lines(), b"")
     if not first:  # version 0 of a repository without refs
         return Told({}, 0, ())
@@ -85,8 +89,8 @@ def _rows(lines: Iterator[bytes], prefixes: Sequence[str], most: int, peel: bool
     size = 0
     for count, line in enumerate(lines):
         size += len(line)
-        if size > MAX_BYTES:
-            raise wire.broken(f"it tells more than {MAX_BYTES} bytes")
+        if size > wire.MOST:
+            raise wire.broken(f"it tells more than {wire.MOST} bytes")
         oid, _, rest = line.partition(b" ")
         name, *words = rest.split(b" ")
         if peel:
@@ -106,9 +110,9 @@ def every(place: str, prefixes: Sequence[str], env: Mapping[str, str], cwd: str 
     Raises as `told`.
     """
     argv = ["git", "-c", "protocol.version=2", "ls-remote", *(() if peel else ("--refs",)), "--", place]
-    done, peak, late = bounds.run_within(argv, env=env, stdin=b"", size=MAX_BYTES, memory=MAX_BYTES, cwd=cwd)
-    if done.status != 0 and peak > MAX_BYTES // 2:
-        raise wire.broken(f"it tells more than {MAX_BYTES} bytes")
+    done, peak, late = bounds.run_within(argv, env=env, stdin=b"", size=wire.MOST, memory=wire.MOST, cwd=cwd)
+    if done.status != 0 and peak > wire.MOST // 2:
+        raise wire.broken(f"it tells more than {wire.MOST} bytes")
     if done.status != 0:
         raise unreachable(place, late or done.err)
     lines = (line.replace(b"\t", b" ", 1) for line in done.out.splitlines())

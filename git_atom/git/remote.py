@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
 from git_atom.core import uri
 from git_atom.core.digest import Oid
 from git_atom.errors import RefusedError, UnavailableError
-from git_atom.git import bounds, config, continued, leftovers, lsrefs, proc
+from git_atom.git import bounds, config, continued, leftovers, lsrefs, proc, wire
 from git_atom.git.refs import listing
 from git_atom.git.repo import Repo
 from git_atom.git.source import LEAST_MEMORY, PROTOCOLS, most_bytes, place, protocols, too_much, unreachable
@@ -124,13 +124,20 @@ class Incoming:
             raise too_much(source, most)
         raise unreachable(source, done.err)
 
-    def fetch_log(self, source: str, ref: str, known: Sequence[Oid]) -> Oid | None:
+    def fetch_log(
+        self,
+        source: str,
+        other: wire.Wire,
+        ref: str,
+        known: Sequence[Oid],
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> Oid | None:
         """Fetch one ref that only ever grows, and of what it reaches only what lies beyond commits that are here; None when it is not there.
 
-        `known`: heads of such refs, each here with all it reaches. What comes is not walked: objects of it may be missing from what
+        other: a connection to the source on which nothing was said yet. known: heads of such refs, each here with all it reaches. What comes is not walked: objects of it may be missing from what
         lies beyond them, so whoever is given it must read all of that, as verifying a log does. Raises as `fetch`.
         """
-        found = continued.fetch(self.repo, source, ref, known) if known else None
+        found = continued.fetch(self.repo, other, ref, known, meanwhile)
         if found is not None:
             return found.head
         return self.fetch(source, {ref: "refs/incoming/log"}).get(ref)

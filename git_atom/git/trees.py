@@ -25,25 +25,25 @@ def decode_tree(data: bytes, oid: str) -> list[Entry]:
     rows = _ROWS[len(oid) // 2].findall(data)
     if sum(map(len, rows)) != len(data):
         raise MalformedError("ATOM-2009", f"tree '{oid}' is damaged")
-    try:
-        out = [_ENTRIES[row] for row in rows]
-    except KeyError:
-        if len(_ENTRIES) > _MAX_NOTED:
-            _ENTRIES.clear()
-        _ENTRIES.update((row, _entry_of(row)) for row in rows if row not in _ENTRIES)
-        out = [_ENTRIES[row] for row in rows]
-    if len(out) < 2:
-        return out
-    keys = [name + b"/" if mode == MODE_TREE else name for mode, name, _ in out]  # as sort_key, which would take longer
+    if len(_ENTRIES) > _MAX_NOTED:
+        _ENTRIES.clear()
+        _KEYS.clear()
+    for row in [row for row in rows if row not in _ENTRIES]:
+        _note(row)
+    out = list(map(_ENTRIES.__getitem__, rows))
+    keys = list(map(_KEYS.__getitem__, rows))
     if keys != sorted(keys) or len({name for _, name, _ in out}) != len(out):
         raise MalformedError("ATOM-2009", f"tree '{oid}' is not in git's order or repeats a name")
     return out
 
 
 _ENTRIES: dict[bytes, Entry] = {}  # by its bytes: a tree shares all but a few entries with the one before it
+_KEYS: dict[bytes, bytes] = {}  # and its place in git's order
 
 
-def _entry_of(row: bytes) -> Entry:
+def _note(row: bytes) -> None:
     head, _, raw = row.partition(b"\0")
-    mode, _, name = head.partition(b" ")
-    return int(mode, 8), name, Oid(raw.hex())
+    digits, _, name = head.partition(b" ")
+    mode = int(digits, 8)
+    _ENTRIES[row] = mode, name, Oid(raw.hex())
+    _KEYS[row] = name + b"/" if mode == MODE_TREE else name  # as sort_key, whose call would take as long again

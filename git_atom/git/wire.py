@@ -11,6 +11,7 @@ import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from typing import IO, NamedTuple, cast
 
 from git_atom.core import uri
@@ -19,6 +20,7 @@ from git_atom.git import bounds, config, proc
 from git_atom.git.source import protocols, too_much, unreachable
 
 FLUSH, DELIM, END = "0000", "0001", "0002"
+MOST = 1 << 30  # bytes of an answer
 
 
 class _Road(NamedTuple):
@@ -28,14 +30,14 @@ class _Road(NamedTuple):
     helper: bool = False
 
 
-def environment(source: str, environ: Mapping[str, str]) -> dict[str, str]:
+def _environment(source: str, environ: Mapping[str, str]) -> dict[str, str]:
     """What the programs that connect to a source get: nothing of the repository at hand."""
     return proc.clean_env(environ) | {
         "GIT_DIR": "/dev/null", "GIT_PROTOCOL": "version=2", "GIT_ALLOW_PROTOCOL": protocols(source)
     }  # fmt: skip
 
 
-def meant(source: str, env: Mapping[str, str], cwd: str) -> str:
+def _meant(source: str, env: Mapping[str, str], cwd: str) -> str:
     """Where a source leads by the user's url.<base>.insteadOf, which git looks up before it connects."""
     if cwd == "/" and not config.says_instead(env):
         return source
@@ -81,23 +83,44 @@ class _HungUpError(UnavailableError):
 
 
 class Wire:
-    """One connection, on which the other side has not said anything yet. At most `most` bytes are taken from it."""
+    """One connection, on which nothing was said yet. At most `most` bytes are taken from it.
 
-    def __init__(self, place: str, write: IO[bytes], read: IO[bytes], helper: bool, most: int) -> None:
-        self.place, self._write, self._read, self._helper = place, write, read, helper
-        self._most = self._left = most
+    place: where it leads, by the user's configuration; env: of the programs that connect there; leads: whether one of the ways here does.
+    """
+
+    def __init__(
+        self,
+        place: str,
+        env: Mapping[str, str],
+        write: IO[bytes],
+        read: IO[bytes],
+        *,
+        helper: bool = False,
+        leads: bool = True,
+    ) -> None:
+        self.place, self.env, self._write, self._read, self._helper, self._leads = (
+            place,
+            env,
+            write,
+            read,
+            helper,
+            leads,
+        )
+        self.most = MOST
+        self._taken = 0
+        if helper:
+            write.write(b"stateless-connect git-upload-pack\n")
+            write.flush()
 
     def begun(self) -> bool:
-        """Have the helper connect, where there is one; False when it cannot (a server without smart HTTP)."""
+        """Whether it is there; False when none of the ways leads there, as to a server without smart HTTP."""
         if self._helper:
-            self._write.write(b"stateless-connect git-upload-pack\n")
-            self._write.flush()
             answer = self._read.readline(100)
             if answer == b"fallback\n":
                 return False
             if answer != b"\n":
                 raise _hung_up()
-        return True
+        return self._leads
 
     def ask(self, command: str, abilities: Sequence[str], lines: Sequence[bytes]) -> None:
         """Send one command of version 2, in the object format that the other side says it has."""
@@ -130,9 +153,9 @@ class Wire:
             return head.decode()
         if size == 3:
             raise broken("a packet has no length")
-        self._left -= size
-        if self._left < 0:
-            raise too_much(self.place, self._most)
+        self._taken += size
+        if self._taken > self.most:
+            raise too_much(self.place, self.most)
         data = self._read.read(size - 4)
         if len(data) < size - 4:
             raise _hung_up()
@@ -148,19 +171,22 @@ class Wire:
 
 
 @contextmanager
-def connected(place: str, env: Mapping[str, str], most: int) -> Iterator[Wire | None]:
-    """A connection to a checked URL, scp-like place or absolute path; None when none of the ways leads there.
+def connected(source: str, environ: Mapping[str, str], cwd: str = "/") -> Iterator[Wire]:
+    """A connection to a checked URL, scp-like place or absolute path, as the user's configuration seen from `cwd` leads there.
 
-    Raises UnavailableError ATOM-2011 with the words of whatever could not connect.
+    It comes about while whoever asked for it does something else. Raises UnavailableError ATOM-2011 with the words of whatever could not
+    connect.
     """
+    env = _environment(source, environ)
+    place = _meant(source, env, cwd)
     road = _road(place, env)
     if road is None:
-        yield None
+        yield Wire(place, env, BytesIO(), BytesIO(), leads=False)
         return
     with open(os.memfd_create("said"), "w+b") as words:
         try:
             process = subprocess.Popen(
-                road.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=words, env=dict(env), cwd="/"
+                road.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=words, env=env, cwd="/"
             )
         except FileNotFoundError as error:
             raise proc.missing(str(error.filename)) from error
@@ -168,8 +194,7 @@ def connected(place: str, env: Mapping[str, str], most: int) -> Iterator[Wire | 
         watch = bounds.Watch(process, env)
         try:
             with watch:
-                wire = Wire(place, write, read, road.helper, most)
-                yield wire if wire.begun() else None
+                yield Wire(place, env, write, read, helper=road.helper)
         except (_HungUpError, BrokenPipeError) as error:
             _end(process, write, read)  # before its words are read: it may wait for ours
             words.seek(0)

@@ -78,27 +78,42 @@ def _walk(
 ) -> Log:
     """The log that commits make of the one known before them, oldest first, each judged by those before it."""
     log, state = known, _State(objects, known)
-    for commit in _commits(objects, chain, known.tree if known else None):
-        if commit.parent != (log.head if log else None):
-            raise wrong(None, f"commit '{commit.oid}' does not follow the one before it")
-        log = _step(objects, digests, state, log, commit)
-        if anchor is not None and log.anchor != anchor:
-            raise _other_set(log.anchor, anchor)
+    for lot in _lots(objects, chain, known.tree if known else None):
+        stated: list[tuple[Entry, Oid]] = []
+        with digests.ahead([commit.tree for commit in lot] if len(chain) <= _LOT else []):
+            if log is not None:
+                _ready(objects, log.tree, lot)
+            try:
+                for commit in lot:
+                    if commit.parent != (log.head if log else None):
+                        raise wrong(None, f"commit '{commit.oid}' does not follow the one before it")
+                    log = _step(objects, state, log, commit, stated)
+                    if anchor is not None and log.anchor != anchor:
+                        raise _other_set(log.anchor, anchor)
+            except AtomError:
+                _settle(digests, stated)
+                raise
+            _settle(digests, stated)
     if log is None:
         raise wrong(None, "the log is empty")
     return log
 
 
-def _commits(objects: Objects, chain: Sequence[Oid], tree: Oid | None) -> Iterator[_Commit]:
+def _settle(digests: TreeDigests, stated: Sequence[tuple[Entry, Oid]]) -> None:
+    """Hold what entries state against their trees, oldest first: what is wrong with one is told before what is wrong after it."""
+    for entry, tree in stated:
+        if digests.of(tree) != entry.tree:
+            raise wrong(entry, "its tree does not have the digest it states")
+
+
+def _lots(objects: Objects, chain: Sequence[Oid], tree: Oid | None) -> Iterator[list[_Commit]]:
     """The commits of a chain, oldest first, some at a time, each lot together with what its trees have and `tree` has not."""
     for at in range(0, len(chain), _LOT):
         objects.keep(chain[at : at + _LOT])
         lot = [_read(objects, oid) for oid in chain[at : at + _LOT]]
         trees = [commit.tree for commit in lot]
         objects.warm(list(zip([tree, *trees], trees, strict=False)))
-        if tree is not None:
-            _ready(objects, tree, lot)
-        yield from lot
+        yield lot
         tree = trees[-1]
         if len(chain) > _LOT:
             objects.cool()
@@ -436,6 +451,7 @@ def _chain(objects: Objects, head: Oid, floor: Verified[Log] | None) -> tuple[li
     while at is not None and at != until:
         if len(chain) == _LOT and (rest := objects.ancestors(at, until)):
             return chain + rest, until is not None and _read(objects, rest[-1]).parent == until
+        objects.keep([at])
         commit = _read(objects, at)
         chain.append(commit.oid)
         at = commit.parent
@@ -465,7 +481,8 @@ def _other_set(found: Digest, wanted: Digest) -> RefusedError:
     return RefusedError("ATOM-3012", "the log shown is that of another set", note=f"shown {found}, expected {wanted}")
 
 
-def _step(objects: Objects, digests: TreeDigests, state: _State, log: Log | None, commit: _Commit) -> Log:
+def _step(objects: Objects, state: _State, log: Log | None, commit: _Commit, stated: list[tuple[Entry, Oid]]) -> Log:
+    """The log after one more entry, whose tree is left to be held against what it states."""
     entry = Entry.decode(commit.message)
     if entry.seq != (log.seq + 1 if log else 0) or entry.previous != (log.message if log else None):
         raise wrong(entry, "it does not follow the entry before it")
@@ -476,8 +493,7 @@ def _step(objects: Objects, digests: TreeDigests, state: _State, log: Log | None
         state.ready(log, [item[0] for item in entry.items])
     judged = judge(state.before(log), entry, added, removed)
     verify_commit(commit.raw, judged.signers)
-    if digests.of(commit.tree) != entry.tree:
-        raise wrong(entry, "its tree does not have the digest it states")
+    stated.append((entry, commit.tree))
     state.after(judged)
     gone = judged.revoked | (log.revoked if log else frozenset())
     return Log(entry.anchor, commit.oid, commit.tree, entry.seq, of_bytes(commit.message), judged.charter, gone)

@@ -39,6 +39,12 @@ def aside() -> Iterator[Aside]:
             _aside = None
 
 
+def ready() -> None:
+    """Load what checks signatures, for one who waits for something else and is going to check some."""
+    from cryptography.exceptions import InvalidSignature  # noqa: F401
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: F401
+
+
 def verify(key: PublicKey, signature: bytes, message: bytes) -> bool:
     """Whether an SSH signature blob (`string type, string signature`) over a message is this key's.
 

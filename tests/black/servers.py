@@ -35,6 +35,9 @@ class Backend(BaseHTTPRequestHandler):
 
     root: Path
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = (
+        True  # as servers do: else a small answer waits for the acknowledgement of its head, 40 ms
+    )
 
     def log_message(self, *_: object) -> None:
         pass

@@ -1,16 +1,22 @@
-"""Asking another repository by its refs alone: which versions it has under a name, quickly, and with nothing verified."""
+"""Asking another repository by its refs alone: which versions it has under a name, quickly, and with nothing verified.
+
+Hot: what the answer is read with is imported while the connection comes about.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
 
-from git_atom.core import refnames
 from git_atom.core.host import Host
-from git_atom.core.version import Version
 from git_atom.errors import AtomError
-from git_atom.git import lsrefs
+from git_atom.git import wire
 from git_atom.git.source import expanded
 from git_atom.git.source import place as checked
+
+if TYPE_CHECKING:
+    from git_atom.core.version import Version
 
 
 class Claimed(NamedTuple):
@@ -26,17 +32,29 @@ def locate(host: Host, source: str) -> str:
     return checked(host.home + text[1:] if text.startswith("~/") else text, host.cwd)
 
 
+@contextmanager
+def reached(host: Host, source: str) -> Iterator[wire.Wire]:
+    """A connection to a source as the user wrote it, which comes about while the caller does something else.
+
+    Raises as `locate`, and UnavailableError ATOM-2011.
+    """
+    with wire.connected(locate(host, source), host.environ) as other:
+        yield other
+
+
 def claimed(host: Host, source: str, name: str = "") -> Claimed:
     """The versions that the refs of `source` claim to be there, of one name or of all; only refs of that name are asked for.
 
     Raises UnavailableError ATOM-2011 when it cannot be read, ATOM-2022, and ATOM-1010 for what cannot be a name.
     """
-    prefix = refnames.ATOMS
-    if name:
+    with reached(host, source) as other:
+        from git_atom.core import refnames
         from git_atom.core.name import check_name
+        from git_atom.core.version import Version
+        from git_atom.git import lsrefs
 
-        prefix = refnames.atom_ref(check_name(name), "")
-    found = lsrefs.told(locate(host, source), [prefix], host.environ)
+        prefix = refnames.atom_ref(check_name(name), "") if name else refnames.ATOMS
+        found = lsrefs.told_by(other, [prefix])
     rows, foreign = [], []
     for ref in found.refs:
         try:

@@ -6,13 +6,12 @@ Nothing is named by a ref of the store before it is verified: log, release, atom
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from git_atom.app.atom import policies, sets
 from git_atom.app.atom.asking import locate
 from git_atom.app.atom.sets import Consent
 from git_atom.atom.objects import check_commit, sub_content
-from git_atom.core import lock as locks
 from git_atom.core import refnames, uri
 from git_atom.core.digest import Digest, Oid, of_bytes
 from git_atom.core.host import Host
@@ -25,11 +24,15 @@ from git_atom.git import repo as repos
 from git_atom.git.objects import Objects
 from git_atom.git.refs import Change
 from git_atom.git.repo import Repo
+from git_atom.git.wire import Wire
 from git_atom.git.written import oid_of, write_loose
 from git_atom.trust import log as logs
 from git_atom.trust.log import Log
 from git_atom.trust.objects import split_tag
 from git_atom.trust.verified import Verified
+
+if TYPE_CHECKING:
+    from git_atom.core import lock as locks
 
 
 class FetchedAtom(NamedTuple):
@@ -75,13 +78,14 @@ def versions_of(host: Host, source: str, *, consent: Consent | None = None) -> l
     return offered
 
 
-def peek(host: Host, source: str, name: str = "") -> tuple[list[Offered], sets.Shown, bool]:
+def peek(host: Host, source: str, name: str, other: Wire) -> tuple[list[Offered], sets.Shown, bool]:
     """As versions_of (of one name, if one is given) without asking for trust: versions, the set as shown, whether it is trusted.
 
+    other: a connection to the source on which nothing was said yet.
     The store keeps the log of a trusted set, so that the next look costs what is new; of any other set nothing is kept.
     """
     place = locate(host, source)
-    with sets.fetched_log(host, place) as fetched:
+    with sets.fetched_log(host, place, other) as fetched:
         log = fetched.log.value
         trusted = log.anchor in sets.trusted(host)
         offered = _offered(host, fetched.objects, log, name)
@@ -239,6 +243,8 @@ def check_sub(objects: Objects, commit: Oid, sub: locks.LockedSub) -> None:
 
 def lock_of(objects: Objects, tree: Oid) -> locks.Lock:
     """The lock in an atom's tree; an empty one when there is none."""
+    from git_atom.core import lock as locks  # here: who looks for versions reads none
+
     found = objects.at(tree, locks.FILE.encode())
     return locks.parse(objects.read(found[1])[2]) if found else locks.EMPTY
 

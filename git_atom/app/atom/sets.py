@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
 from git_atom.app.atom import forks
@@ -13,7 +13,7 @@ from git_atom.core import refnames, uri
 from git_atom.core.digest import Digest, Oid
 from git_atom.core.host import Host
 from git_atom.errors import AtomError, CannotError, RefusedError, UnavailableError
-from git_atom.git import config, proc, refs, remote
+from git_atom.git import config, proc, refs, remote, wire
 from git_atom.git import repo as repos
 from git_atom.git.digests import TreeDigests
 from git_atom.git.objects import Objects
@@ -21,6 +21,7 @@ from git_atom.git.refs import Change
 from git_atom.git.repo import Repo
 from git_atom.git.source import unreachable
 from git_atom.trust import log as logs
+from git_atom.trust import primitives
 from git_atom.trust.log import Log
 from git_atom.trust.publickey import parse
 from git_atom.trust.verified import Verified
@@ -197,14 +198,22 @@ class Fetched(NamedTuple):
 
 
 @contextmanager
-def fetched_log(host: Host, source: str) -> Iterator[Fetched]:
+def fetched_log(host: Host, source: str, other: wire.Wire | None = None) -> Iterator[Fetched]:
     """Fetch the log a source serves into the store's quarantine and verify it against what the store remembers of that set.
 
+    other: a connection to the source on which nothing was said yet, where the caller has one.
     Raises UnavailableError ATOM-2011 (cannot be read) or 8011 (serves no set), and what log verification raises.
     """
     store = repos.store(host)
-    with remote.Incoming(store) as incoming:
-        head = incoming.fetch_log(source, refnames.LOG, [known for _, known in stored(host)])
+    known = [known for _, known in stored(host)]
+
+    def meanwhile() -> None:
+        objects.keep(known)
+        primitives.ready()
+
+    with remote.Incoming(store) as incoming, Objects(incoming.repo) as objects:
+        with wire.connected(source, host.environ) if other is None else nullcontext(other) as there:
+            head = incoming.fetch_log(source, there, refnames.LOG, known, meanwhile)
         if head is None:
             raise UnavailableError(
                 "ATOM-8011",
@@ -212,16 +221,15 @@ def fetched_log(host: Host, source: str) -> Iterator[Fetched]:
                 note=f"it has no '{refnames.LOG}'",
                 hint="its owner publishes with git atom init and git atom publish --push",
             )
-        with Objects(incoming.repo) as objects:
-            if objects.get(head) is None:
-                raise unreachable(source, b"it does not send the head of its log")
-            anchor = logs.claimed_anchor(objects, head)
-            old, floor = floor_of(store, objects, anchor)
-            digests = digests_of(host, objects)
-            log = forks.verify(host, objects, digests, head, floor, source, incoming.accept)
-            fresh(host, anchor, head, uri.redact(source))
-            digests.remember(log.value.tree)
-            yield Fetched(incoming, objects, log, old, source)
+        if objects.get(head) is None:
+            raise unreachable(source, b"it does not send the head of its log")
+        anchor = logs.claimed_anchor(objects, head)
+        old, floor = floor_of(store, objects, anchor)
+        digests = digests_of(host, objects)
+        log = forks.verify(host, objects, digests, head, floor, source, incoming.accept)
+        fresh(host, anchor, head, uri.redact(source))
+        digests.remember(log.value.tree)
+        yield Fetched(incoming, objects, log, old, source)
 
 
 def keep_log(host: Host, fetched: Fetched, more: list[Change]) -> None:

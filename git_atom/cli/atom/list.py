@@ -36,11 +36,14 @@ def _is_source(text: str, cwd: str) -> bool:
 def _other(ask: Ask, source: str, name: str) -> int:
     if ask["unverified"]:
         return _by_refs(ask, source, name) or 0
-    from git_atom.app.atom.atoms import peek
+    from git_atom.app.atom import asking
     from git_atom.errors import UnavailableError
 
     try:
-        rows, shown, trusted = peek(ask.host, source, name)
+        with asking.reached(ask.host, source) as other:
+            from git_atom.app.atom.atoms import peek
+
+            rows, shown, trusted = peek(ask.host, source, name, other)
     except UnavailableError as error:
         code = _by_refs(ask, source, name, no_log=True) if error.code == "ATOM-8011" else None
         if code is None:

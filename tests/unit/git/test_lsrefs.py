@@ -20,7 +20,9 @@ TAG = "68b63bd131acd23bdfd57983fe85ba7c092ce02f"
 
 
 def heard(data: bytes, most: int = 1 << 20) -> Wire:
-    return Wire("/there", io.BytesIO(), io.BytesIO(data), False, most)
+    made = Wire("/there", {}, io.BytesIO(), io.BytesIO(data))
+    made.most = most
+    return made
 
 
 def answer(data: bytes, most: int = 100, peel: bool = False) -> dict[str, str]:
