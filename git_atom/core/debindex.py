@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import mmap
 import re
+from array import array
+from collections.abc import Sequence
+from struct import Struct
 from typing import NamedTuple
 
 from git_atom.errors import MalformedError
@@ -23,10 +26,11 @@ _PLAIN = re.compile(_NAME, re.ASCII)
 _ODD = re.compile(r"[()\s]")
 _OPERATORS = frozenset({"<<", "<=", "=", ">=", ">>"})
 _OLD = {"<": "<=", ">": ">="}  # Policy 7.1: deprecated forms
-_SCANNED = re.compile(rb"\nP(?:ackage: (.*)|rovides: (.*(?:\n[ \t].*)*))")
+_SCANNED = re.compile(rb"\n(?:Package: (.*)|Provides: (.*(?:\n[ \t].*)*))")
 _FIELD = re.compile(
     r"\n(Version|Depends|Pre-Depends|Conflicts|Breaks|Provides|Multi-Arch|Priority|Package|Recommends):[ \t]*(.*)"
 )
+_SIZES = Struct("=QQ")
 _ESSENTIAL = re.compile(rb"\nEssential: yes")
 
 
@@ -101,46 +105,96 @@ class Package(NamedTuple):
         return found[-1].replace("\n", "").strip() if found else ""
 
 
+class Places(NamedTuple):
+    """Where names stand in an index: name -> offset, and the further offsets of a name that stands there more than once."""
+
+    first: dict[bytes, int]
+    further: dict[bytes, list[int]]
+
+    def of(self, name: str) -> list[int]:
+        """Every place of a name, in order."""
+        key = name.encode()
+        at = self.first.get(key)
+        return [] if at is None else [at, *self.further.get(key, ())]
+
+
 class Scan(NamedTuple):
-    """Where things are in an index: name -> offset of its `Package` field, further offsets of the names that occur more than once, and
-    provided name -> offsets of the `Provides` fields that name it. Derived data: depends on the bytes alone.
+    """Where the `Package` fields are by the names they give, and the `Provides` fields by each name in them.
+
+    Derived data: depends on the bytes alone.
     """
 
-    packages: dict[bytes, int]
-    further: dict[bytes, list[int]]
-    provided: dict[bytes, list[int]]
+    packages: Places
+    provided: Places
 
 
 def scan(data: Data) -> Scan:
     """Find packages and provided names. Only fields written `Name: value` at the start of a line count, as archives write them."""
-    packages: dict[bytes, int] = {}
-    further: dict[bytes, list[int]] = {}
+    names: list[bytes] = []
+    at, starts = list[int](), list[int]()
     fields: list[bytes] = []
-    starts: list[int] = []
     if data[:9] == b"Package: ":
         end = data.find(b"\n")
-        packages[data[9 : end if end >= 0 else len(data)]] = 0
+        names.append(data[9 : end if end >= 0 else len(data)])
+        at.append(0)
     for match in _SCANNED.finditer(data):
-        start = match.start() + 1
         if match.lastindex == 1:
-            name = match[1]
-            if name in packages:
-                further.setdefault(name, []).append(start)
-            else:
-                packages[name] = start
+            names.append(match[1])
+            at.append(match.start() + 1)
         else:
-            clauses = match[2]
-            fields.append(clauses)
-            starts += [start] * (clauses.count(b",") + 1)
-    provided: dict[bytes, list[int]] = {}
-    clauses = b",".join(fields).translate(None, b" \t\n")
-    for clause, start in zip(clauses.split(b","), starts, strict=bool(fields)):
-        name = clause.partition(b"(")[0]
-        if name in provided:
-            provided[name].append(start)
-        else:
-            provided[name] = [start]
-    return Scan(packages, further, provided)
+            value = match[2]
+            fields.append(value)
+            starts += [match.start() + 1] * (value.count(b",") + 1)
+    clauses = b",".join(fields).translate(None, b" \t\n").split(b",")
+    return Scan(_places(names, at), _places([clause.partition(b"(")[0] for clause in clauses], starts))
+
+
+def _places(names: Sequence[bytes], places: Sequence[int]) -> Places:
+    """Names, each at its place. One name without a place is what is left of nothing, split."""
+    first = dict(zip(reversed(names), reversed(places), strict=False)) if places else {}
+    further: dict[bytes, list[int]] = {}
+    if len(first) < len(places):
+        for name, place in zip(names, places, strict=True):
+            if first[name] != place:
+                further.setdefault(name, []).append(place)
+    return Places(first, further)
+
+
+def encode_scan(found: Scan) -> bytes:
+    """A scan in few large pieces, for `decode_scan`: names, a line each, and their places as this machine's 64-bit numbers."""
+    out = []
+    for places in found:
+        more = [(name, place) for name, several in places.further.items() for place in several]
+        for names, offsets in (
+            (places.first.keys(), places.first.values()),
+            ([n for n, _ in more], [at for _, at in more]),
+        ):
+            pieces = b"\n".join(names), array("q", offsets).tobytes()
+            out += [_SIZES.pack(*map(len, pieces)), *pieces]
+    return b"".join(out)
+
+
+def decode_scan(data: bytes) -> Scan | None:
+    """What `encode_scan` made of a scan. None for anything of other lengths; what is in it is taken as it is."""
+    tables = []
+    at = 0
+    for _ in range(4):
+        if len(data) < at + _SIZES.size:
+            return None
+        sizes = _SIZES.unpack_from(data, at)
+        middle, end = at + _SIZES.size + sizes[0], at + _SIZES.size + sum(sizes)
+        names = data[at + _SIZES.size : middle].split(b"\n")
+        if end > len(data) or sizes[1] % 8 or len(names) != max(sizes[1] // 8, 1):
+            return None
+        tables.append((names, array("q", data[middle:end])))
+        at = end
+    found = []
+    for (names, offsets), (more, others) in zip(tables[::2], tables[1::2], strict=True):
+        further: dict[bytes, list[int]] = {}
+        for name, place in zip(more, others, strict=bool(others)):
+            further.setdefault(name, []).append(place)
+        found.append(Places(dict(zip(names, offsets, strict=bool(offsets))), further))
+    return Scan(*found)
 
 
 class Index:
@@ -152,13 +206,11 @@ class Index:
 
     def packages(self, name: str) -> list[Package]:
         """Every paragraph of a package, in no order that means anything."""
-        key = name.encode()
-        at = self.found.packages.get(key)
-        return [] if at is None else [self._read(offset) for offset in (at, *self.found.further.get(key, ()))]
+        return [self._read(offset) for offset in self.found.packages.of(name)]
 
     def providers(self, name: str) -> list[Package]:
         """Every paragraph whose `Provides` names this, whatever the version."""
-        return [self._read(offset) for offset in self.found.provided.get(name.encode(), ())]
+        return [self._read(offset) for offset in self.found.provided.of(name)]
 
     def essential(self) -> list[Package]:
         """The packages that say of themselves that every system has them."""
@@ -166,7 +218,7 @@ class Index:
 
     def names(self) -> list[str]:
         """All package names, sorted."""
-        return sorted(name.decode(errors="replace") for name in self.found.packages)
+        return sorted(name.decode(errors="replace") for name in self.found.packages.first)
 
     def _read(self, offset: int) -> Package:
         data = self._data

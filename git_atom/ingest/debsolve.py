@@ -7,23 +7,13 @@ empty system nothing implies (unless asked). One architecture is looked at: an i
 
 from __future__ import annotations
 
-import mmap
-import os
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from git_atom.core.collector import paused
 from git_atom.core.debindex import Index, Package, Relation, parse_alternatives, split_relations
 from git_atom.core.debversion import key, satisfies
-from git_atom.errors import MalformedError
-from git_atom.ingest.apt import AptState, Deb, check_names
-from git_atom.resolve.explain import explain, refusal
 from git_atom.resolve.problem import MUST, WISH, Bar, Candidate, Problem, Requirement, Term
-from git_atom.resolve.solve import Unsolvable, solve
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _PRIORITIES = {"required": 0, "important": 1, "standard": 2, "optional": 3, "extra": 4}
 
 
@@ -186,55 +176,3 @@ def plan(
     if essential:
         roots += provider.essential()
     return Plan(Problem(tuple(roots), provider), provider)
-
-
-@contextmanager
-def open_index(path: str) -> Iterator[Index]:
-    """Map an uncompressed `Packages` file for as long as the context lasts. The file's signature is the caller's business.
-
-    Raises MalformedError (ATOM-1050) when a paragraph that is asked for is malformed.
-    """
-    with open(path, "rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if not size:
-            yield Index(b"")
-            return
-        with mmap.mmap(file.fileno(), 0, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE, prot=mmap.PROT_READ) as data:
-            with paused():
-                index = Index(data)
-            yield index
-
-
-def closure(state: AptState, packages: Sequence[str]) -> list[Deb]:
-    """What `AptState.closure` says, by our solver: apt fetches the lists and checks their signatures, and decides nothing.
-
-    Raises CannotError (ATOM-5004) for a package that is not there, NoSolutionError (ATOM-1060) with the explanation, MalformedError
-    (ATOM-1050, ATOM-1051) for an index that is not what it should be, and what `AptState.indexes` raises.
-    """
-    check_names(packages)
-    with state.indexes() as targets, ExitStack() as stack:
-        indexes = [stack.enter_context(open_index(target.path)) for target in targets]
-        architecture = next((t.architecture for t in targets if t.architecture != "all"), "all")
-        wanted = [_asked(package) for package in packages]
-        problem, provider = plan(wanted, indexes, architecture=architecture)
-        for package, root in zip(packages, wanted, strict=True):
-            if not provider.find(provider.requirement(root).terms[0]):
-                raise state.unknown(package)
-        answer = solve(problem)
-        if isinstance(answer, Unsolvable):
-            raise refusal(explain(answer))
-        return sorted(_deb(provider.package(c.candidate)) for c in answer.chosen)
-
-
-def _asked(package: str) -> str:
-    """`name=version` as a relationship."""
-    name, _, version = package.partition("=")
-    return f"{name} (= {version})" if version else name
-
-
-def _deb(package: Package) -> Deb:
-    """A paragraph as what can be downloaded."""
-    size, digest = package.get("Size"), package.get("SHA256")
-    if not (size.isdigit() and _SHA256.fullmatch(digest)):
-        raise MalformedError("ATOM-1050", f"the index says no size or SHA-256 of '{package.name}' {package.version}")
-    return Deb(package.name, package.version, package.get("Architecture"), int(size), digest)

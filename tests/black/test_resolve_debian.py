@@ -16,7 +16,8 @@ import pytest
 
 from git_atom.core.debindex import Index, Relation, parse_relations
 from git_atom.core.debversion import compare, key
-from git_atom.ingest.debsolve import Debian, open_index, plan
+from git_atom.ingest.debsolve import Debian, plan
+from git_atom.ingest.indexfile import open_index
 from git_atom.resolve.closure import Closure
 from git_atom.resolve.explain import explain
 from git_atom.resolve.sat import ENGINES

@@ -96,9 +96,9 @@ def resolve(
 def _chosen(state: AptState, asked: Sequence[str], solver: str) -> list[Deb]:
     if solver == APT:
         return state.closure(asked)
-    from git_atom.ingest import debsolve
+    from git_atom.ingest import debclosure
 
-    return debsolve.closure(state, asked)
+    return debclosure.closure(state, asked)
 
 
 def restore(host: Host, suite: str, root: Digest, packages: Sequence[Locked]) -> world.World:

@@ -110,8 +110,8 @@ def test_index() -> None:
 
 
 def test_scans_of_odd_indexes() -> None:
-    assert scan(b"") == ({}, {}, {})
-    assert Index(b"Package: a").found.packages == {b"a": 0}
+    assert scan(b"") == (({}, {}), ({}, {}))
+    assert Index(b"Package: a").found.packages.first == {b"a": 0}
     with pytest.raises(MalformedError):
         Index(b"Package: a").packages("a")
     with pytest.raises(MalformedError):

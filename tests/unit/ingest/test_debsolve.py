@@ -1,4 +1,4 @@
-"""Debian's relationships as a problem: providers, qualifiers, conflicts, and the kept scan."""
+"""Debian's relationships as a problem: providers, qualifiers, conflicts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pytest
 
 from git_atom.core.debindex import Index
 from git_atom.errors import MalformedError
-from git_atom.ingest.debsolve import open_index, plan
+from git_atom.ingest.debsolve import plan
+from git_atom.ingest.indexfile import open_index
 from git_atom.resolve.explain import explain
 from git_atom.resolve.solve import Unsolvable, solve
 from git_atom.resolve.walk import Solution
