@@ -403,12 +403,22 @@ def fresh_work(root: str) -> str:
     base = f"{root}/work"
     os.makedirs(base, mode=0o700, exist_ok=True)
     for name in os.listdir(base):
-        pid = name.partition("-")[0]
-        if pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+        pid, *more = name.split("-")
+        if pid.isdigit() and _born(pid) != (more[0] if more else ""):
             shutil.rmtree(f"{base}/{name}", ignore_errors=True)
-    path = leftovers.own(f"{base}/{os.getpid()}-{time.monotonic_ns()}")
+    path = leftovers.own(f"{base}/{os.getpid()}-{_born('self')}-{time.monotonic_ns()}")
     os.mkdir(path, 0o700)
     return path
+
+
+def _born(pid: str) -> str:
+    """When a process began, in the kernel's own words (proc(5), /proc/<pid>/stat), which tells it from another one that got its number; ''
+    when there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[19].decode()
+    except OSError:
+        return ""
 
 
 __all__ = ["AtomError", "Outcome", "Share", "execute", "fresh_work"]

@@ -1,9 +1,11 @@
-"""What the supervisor's process leaves of ours, whatever happens while it starts."""
+"""What the supervisor's process leaves of ours, whatever happens while it starts, and what is swept of those that are gone."""
 
 import errno
 import os
 import signal
+import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -44,3 +46,16 @@ def test_a_block_that_ends_before_it_listens() -> None:
     with pytest.raises(KeyboardInterrupt), run._Supervisor({}):
         raise KeyboardInterrupt
     assert (descriptors(), signal.pthread_sigmask(signal.SIG_BLOCK, ())) == before
+
+
+def test_what_the_dead_left_is_swept_also_when_their_number_lives_again(tmp_path: Path) -> None:
+    mine = run.fresh_work(str(tmp_path))
+    pid = os.path.basename(mine).partition("-")[0]
+    left = tmp_path / "work" / f"{pid}-1-1"
+    left.mkdir()
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    (tmp_path / f"work/{gone.pid}-1-1").mkdir()
+    (tmp_path / "work/other").mkdir()
+    again = run.fresh_work(str(tmp_path))
+    assert sorted(os.listdir(tmp_path / "work")) == sorted([os.path.basename(mine), os.path.basename(again), "other"])
