@@ -270,6 +270,9 @@ class Objects:
 
     def commit_tree(self, name: str) -> Oid:
         """The tree of the commit that a revision or id (tags are followed) names; raises ATOM-2008 when there is none."""
+        kept = self._kept.get(name)
+        if kept is not None and kept[1] == "commit":
+            return Oid(kept[2][5:].partition(b"\n")[0].decode())
         return Oid(self.read(name + "^{tree}")[0])
 
     def tree(self, oid: str) -> list[Entry]:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import IO, NamedTuple
 
 from git_atom.errors import CannotError, UnavailableError
 
@@ -48,6 +49,60 @@ def run(
     return Done(done.returncode, done.stdout, done.stderr)
 
 
+@contextmanager
+def started(
+    *calls: Sequence[str], envs: Sequence[Mapping[str, str]], cwd: str | None = None, stdin: bytes = b""
+) -> Iterator[Callable[[], list[Done]]]:
+    """Programs that run while the block does, each fed by the one before it; what is yielded waits for their ends.
+
+    envs: the environment of each; stdin: what the first is fed. A block that ends without waiting ends them. Raises UnavailableError
+    (ATOM-2001) when one is not installed.
+    """
+    with ExitStack() as stack:
+
+        def file(name: str) -> IO[bytes]:
+            return stack.enter_context(open(os.memfd_create(name), "w+b"))
+
+        feed, out = file("in"), file("out")
+        feed.write(stdin)
+        feed.seek(0)
+        running: list[tuple[subprocess.Popen[bytes], IO[bytes]]] = []
+        try:
+            for at, (argv, env) in enumerate(zip(calls, envs, strict=True)):
+                words = file("words")
+                to = out if at + 1 == len(calls) else subprocess.PIPE
+                process = subprocess.Popen(argv, stdin=feed, stdout=to, stderr=words, env=env, cwd=cwd)
+                running.append((process, words))
+                feed.close()
+                feed = process.stdout or feed
+        except FileNotFoundError as error:
+            _end(running)
+            raise missing(str(error.filename)) from error
+
+        def ended() -> list[Done]:
+            return [_ended(process, words, out if process is running[-1][0] else None) for process, words in running]
+
+        try:
+            yield ended
+        finally:
+            _end(running)
+
+
+def _ended(process: subprocess.Popen[bytes], words: IO[bytes], out: IO[bytes] | None) -> Done:
+    status = process.wait()
+    words.seek(0)
+    if out is not None:
+        out.seek(0)
+    return Done(status, out.read() if out is not None else b"", words.read())
+
+
+def _end(running: Sequence[tuple[subprocess.Popen[bytes], IO[bytes]]]) -> None:
+    for process, _ in running:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+
+
 def missing(program: str) -> UnavailableError:
     """The error for a program that is not installed."""
     return UnavailableError(
@@ -74,9 +129,13 @@ def check(
 
     When the disk of `place`, or else of the environment's repository, is full, that is told instead: UnavailableError (ATOM-2021).
     """
-    done = run(argv, env=env, cwd=cwd, stdin=stdin)
+    return checked(argv, run(argv, env=env, cwd=cwd, stdin=stdin), place or (env or {}).get("GIT_DIR", ""))
+
+
+def checked(argv: Sequence[str], done: Done, place: str) -> bytes:
+    """The output of a program that ended. Raises as `check`."""
     if done.status != 0:
-        check_room(place or (env or {}).get("GIT_DIR", ""), done.err)
+        check_room(place, done.err)
         last = done.err.decode(errors="replace").strip().splitlines()[-1:]
         raise CannotError(
             "ATOM-2002", f"'{' '.join(argv[:3])}' failed with status {done.status}", note=last[0] if last else ""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
+from typing import IO, NamedTuple, cast
 
 from git_atom.core.digest import Oid
 from git_atom.errors import CannotError, ConflictError
@@ -36,6 +37,60 @@ def update(repo: Repo, changes: Sequence[Change], message: str) -> None:
     if not changes:
         return
     settle(repo)
+    argv, script = _transaction(repo, changes, message)
+    with _alone(repo) as held:
+        done = proc.run(argv, env=repo.env, stdin=script + b"commit\0", keep=held)
+        if done.status != 0 and held and _unlocked(repo, changes):
+            done = proc.run(argv, env=repo.env, stdin=script + b"commit\0", keep=held)
+    _done(repo, changes, done)
+
+
+@contextmanager
+def prepared(repo: Repo, changes: Sequence[Change], message: str) -> Iterator[Callable[[], None]]:
+    """As `update`, in two steps: while the block runs, git locks the refs and writes down what they shall be; they move when what is
+    yielded is called. A block that ends without that changes nothing, nor does a process that is killed in it.
+
+    Not for the user's store. What `update` raises, what is yielded does.
+    """
+    if not changes:
+        yield lambda: None
+        return
+    settle(repo)
+    argv, script = _transaction(repo, changes, message)
+    with open(os.memfd_create("said"), "w+b") as words:
+        try:
+            process = subprocess.Popen(
+                argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=words, env=repo.env
+            )
+        except FileNotFoundError as error:
+            raise proc.missing("git") from error
+        told = cast("IO[bytes]", process.stdin)
+
+        def say(text: bytes) -> None:
+            with suppress(BrokenPipeError):  # git has given up, and says why
+                told.write(text)
+                told.flush()
+
+        def end() -> int:
+            with suppress(BrokenPipeError):
+                told.close()
+            return process.wait()
+
+        def move() -> None:
+            say(b"commit\0")
+            status = end()
+            words.seek(0)
+            _done(repo, changes, proc.Done(status, b"", words.read()))
+
+        try:
+            say(script)
+            yield move
+        finally:
+            end()
+
+
+def _transaction(repo: Repo, changes: Sequence[Change], message: str) -> tuple[list[str], bytes]:
+    """The git that makes changes, and what it is told, all but the last word."""
     zero = "0" * repo.oid_length
     lines = ["start"]
     for change in changes:
@@ -43,25 +98,21 @@ def update(repo: Repo, changes: Sequence[Change], message: str) -> None:
             lines.append(f"delete {change.ref}\0{change.old or ''}")
         else:
             lines.append(f"update {change.ref}\0{change.new}\0{change.old or zero}")
-    lines += ["prepare", "commit", ""]
-    base = os.path.dirname(repo.objects)
-    together = len(changes) > _FEW and not os.path.isdir(os.path.join(base, "reftable"))
-    argv = [
-        "git",
-        "-c",
-        f"core.fsync={'-reference' if together else 'committed'}",
-        "update-ref",
-        "-m",
-        message,
-        "-z",
-        "--stdin",
-    ]
-    with _alone(repo) as held:
-        done = proc.run(argv, env=repo.env, stdin="\0".join(lines).encode(), keep=held)
-        if done.status != 0 and held and _unlocked(repo, changes):
-            done = proc.run(argv, env=repo.env, stdin="\0".join(lines).encode(), keep=held)
+    sync = "core.fsync=" + ("-reference" if _together(repo, changes) else "committed")
+    argv = ["git", "-c", sync, "update-ref", "-m", message, "-z", "--stdin"]
+    return argv, "\0".join([*lines, "prepare", ""]).encode()
+
+
+def _together(repo: Repo, changes: Sequence[Change]) -> bool:
+    """Whether the files of these refs are brought to the disk here, and not one after the other by git."""
+    return len(changes) > _FEW and not os.path.isdir(os.path.join(os.path.dirname(repo.objects), "reftable"))
+
+
+def _done(repo: Repo, changes: Sequence[Change], done: proc.Done) -> None:
+    """What remains when git has moved refs, or the error that says why it has not."""
     if done.status == 0:
-        return _harden([os.path.join(base, change.ref) for change in changes]) if together else None
+        base = os.path.dirname(repo.objects)
+        return _harden([os.path.join(base, change.ref) for change in changes]) if _together(repo, changes) else None
     for change in changes:
         _why(repo, change)
     proc.check_room(repo.git_dir, done.err)

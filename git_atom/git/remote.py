@@ -191,14 +191,28 @@ class Incoming:
 
 def copy(source: Repo, target: Repo, heads: Sequence[Oid]) -> None:
     """Bring what these objects reach from one repository of this machine into another; no refs are made."""
-    script = "".join(f"{head}\n" for head in heads)
+    with copying(source, target, heads) as copied:
+        copied()
+
+
+@contextmanager
+def copying(source: Repo, target: Repo, heads: Sequence[Oid]) -> Iterator[Callable[[], None]]:
+    """As `copy`, while the block runs: what is yielded makes sure of it, and without that nothing of it is left in the target."""
     known = "".join(f"^{oid}\n" for _, oid in listing(target, "refs/sets/") if _has(source, oid))
-    pack = proc.check(
-        ["git", "pack-objects", "--revs", "--stdout", "--quiet", "--delta-base-offset"],
-        env=source.env,
-        stdin=(script + known).encode(),
-    )
-    proc.check(["git", "index-pack", "--stdin", "--fix-thin"], env=target.env, cwd=target.git_dir, stdin=pack)
+    script = "".join(f"{head}\n" for head in heads) + known
+    packing = ["git", "pack-objects", "--revs", "--stdout", "--quiet", "--delta-base-offset"]
+    with Incoming(target) as incoming:
+        place = incoming.repo.git_dir
+        taking = ["git", "index-pack", "--stdin", "--fix-thin"]
+        envs = (source.env, incoming.repo.env)
+        with proc.started(packing, taking, envs=envs, cwd=place, stdin=script.encode()) as ended:
+
+            def copied() -> None:
+                for argv, done in zip((packing, taking), ended(), strict=True):
+                    proc.checked(argv, done, target.git_dir)
+                incoming.accept()
+
+            yield copied
 
 
 def _has(repo: Repo, oid: Oid) -> bool:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from git_atom.core.digest import Oid
@@ -41,6 +42,7 @@ class Repo(NamedTuple):
 
 
 _ROOM = 1000  # paths on one command line
+_STATUS = ("git", "--no-optional-locks", "status", "--porcelain", "-z", "--")
 _ASK = ("--absolute-git-dir", "--is-bare-repository", "--show-object-format", "--git-path", "objects", "--show-cdup")
 
 
@@ -206,13 +208,21 @@ def merge_base(repo: Repo, one: Oid, other: Oid) -> Oid | None:
     return Oid.parse(words[0]) if words else None
 
 
-def is_dirty(repo: Repo, paths: list[str]) -> bool:
-    """Whether the work tree differs from HEAD below these paths (relative to the work tree)."""
+@contextmanager
+def dirty(repo: Repo, paths: Sequence[str]) -> Iterator[Callable[[], bool]]:
+    """Whether the work tree differs from HEAD below these paths (relative to the work tree): git looks while the block runs, what is
+    yielded says it."""
     if repo.work_tree is None:
-        return False
-    argv = ["git", "status", "--porcelain", "-z", "--"]
-    lots = [paths[at : at + _ROOM] for at in range(0, len(paths), _ROOM)] or [[]]
-    return any(proc.check([*argv, *lot], env=repo.env, cwd=repo.work_tree) for lot in lots)
+        yield lambda: False
+        return
+    first, *others = [[*_STATUS, *paths[at : at + _ROOM]] for at in range(0, len(paths), _ROOM)] or [[*_STATUS]]
+    with proc.started(first, envs=[repo.env], cwd=repo.work_tree) as ended:
+
+        def found() -> bool:
+            out = proc.checked(first, ended()[0], repo.git_dir)
+            return bool(out) or any(proc.check(argv, env=repo.env, cwd=repo.work_tree) for argv in others)
+
+        yield found
 
 
 def root_commit(repo: Repo, commit: Oid) -> Oid:

@@ -48,9 +48,8 @@ class _Gathered:
         return oid
 
     def end(self, keep: bool) -> None:
-        """Seal the pack so that it is on disk and git sees it, or drop it."""
+        """Seal the pack so that it is on disk and git sees it, or drop it. What was written is held still."""
         writer, self.writer = self.writer, None
-        self.held = {}
         if writer is not None:
             with writer:
                 if keep:
@@ -81,7 +80,7 @@ def one_pack(repo: Repo) -> Iterator[None]:
 
 
 def awaited(folder: str) -> Mapping[str, tuple[str, bytes]]:
-    """What was written into an object directory inside `one_pack` and git cannot tell yet: kind and bytes by id."""
+    """What was written into an object directory inside `one_pack`, which git may not be able to tell yet: kind and bytes by id."""
     gathered = _GATHERED.get(folder)
     return gathered.held if gathered is not None else {}
 

@@ -6,7 +6,7 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
@@ -155,19 +155,19 @@ def publish(
                 paths = changed(own.objects, since, commit, _paths(host, repo, which.paths) if which.paths else ())
             unchanged = since is not None and not paths
             found = [] if unchanged else read_sources(own, commit, paths, which.everything and since is None)
-            dirty = rev == "HEAD" and repos.is_dirty(repo, [s.path for s in found])
-            if target and not uri.is_local(target):
-                for one in found:
-                    sources.check_places(one)
-            if target and not dry_run:
-                own = sync(host, own, target)
-            try:
-                atoms, log = _publish(host, own, found, dry_run)
-            except ConflictError as error:
-                if error.code != "ATOM-2010" or attempt == _TRIES - 1:
-                    raise
-                continue
-            done = Report(own.log.value.anchor, atoms, commit, dirty, push if not dry_run else "")
+            with repos.dirty(repo, [s.path for s in found]) if rev == "HEAD" else nullcontext(lambda: False) as dirty:
+                if target and not uri.is_local(target):
+                    for one in found:
+                        sources.check_places(one)
+                if target and not dry_run:
+                    own = sync(host, own, target)
+                try:
+                    atoms, log = _publish(host, own, found, dry_run, dirty)
+                except ConflictError as error:
+                    if error.code != "ATOM-2010" or attempt == _TRIES - 1:
+                        raise
+                    continue
+                done = Report(own.log.value.anchor, atoms, commit, dirty(), push if not dry_run else "")
             if not target or dry_run or push_set(host, own._replace(log=log), target):
                 return done
         time.sleep(0.05 * (attempt + 1) + secrets.randbelow(100) / 1000)
@@ -260,7 +260,7 @@ def changed(objects: Objects, since: Oid, commit: Oid, below: Sequence[str]) -> 
 
 
 def _publish(
-    host: Host, own: OwnSet, found: Sequence[Source], dry_run: bool
+    host: Host, own: OwnSet, found: Sequence[Source], dry_run: bool, dirty: Callable[[], bool]
 ) -> tuple[tuple[Published, ...], Verified[Log]]:
     """Publish into the own repository, and the log after it; every check comes before the first object is written."""
     log, after = own.log.value, own.log
@@ -280,8 +280,9 @@ def _publish(
         ref = refnames.atom_ref(one.name, one.version)
         done[one.name] = _row("unchanged", release, ref)
         repair += [] if dry_run else _repaired(own.repo, present.get(ref), ref, tag, release, one.tree)
+    roots = {commit: own.objects.commit_tree(commit) for commit in {one.commit for one in fresh}}
     for one in fresh:
-        root = own.objects.commit_tree(one.commit)
+        root = roots[one.commit]
         _check_moved(own, root, one)
         sources.check_lock(one)
         _check_lock(own, one, fresh)
@@ -290,7 +291,7 @@ def _publish(
     if repair:
         refs.update(own.repo, repair, "git atom publish: repaired from the log")
     if fresh:
-        releases, after = _write(host, own, fresh, dry_run)
+        releases, after = _write(host, own, fresh, dry_run, dirty)
         done |= {r.name: _row("published", r, refnames.atom_ref(r.name, r.version)) for r in releases}
     own.digests.remember(log.tree)
     return tuple(done[one.name] for one in found), after
@@ -340,14 +341,16 @@ def _check_lock(own: OwnSet, one: Source, fresh: Sequence[Source]) -> None:
             )
 
 
-def _write(host: Host, own: OwnSet, fresh: Sequence[Source], dry_run: bool) -> tuple[list[Release], Verified[Log]]:
+def _write(
+    host: Host, own: OwnSet, fresh: Sequence[Source], dry_run: bool, dirty: Callable[[], bool]
+) -> tuple[list[Release], Verified[Log]]:
     repo = own.repo
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     person = config.identity(repo)
     if dry_run:
         return [_release(own, one, now, before) for one, before in _with_newest(own, fresh)], own.log
     with one_pack(repo) if len(fresh) > _FEW else nullcontext():
-        return _written_releases(host, own, fresh, now, person)
+        return _written_releases(host, own, fresh, now, person, dirty)
 
 
 def _with_newest(own: OwnSet, fresh: Sequence[Source]) -> list[tuple[Source, str | None]]:
@@ -356,7 +359,7 @@ def _with_newest(own: OwnSet, fresh: Sequence[Source]) -> list[tuple[Source, str
 
 
 def _written_releases(
-    host: Host, own: OwnSet, fresh: Sequence[Source], now: str, person: str
+    host: Host, own: OwnSet, fresh: Sequence[Source], now: str, person: str, dirty: Callable[[], bool]
 ) -> tuple[list[Release], Verified[Log]]:
     repo, log = own.repo, own.log.value
     releases = [_release(own, one, now, before) for one, before in _with_newest(own, fresh)]
@@ -367,11 +370,14 @@ def _written_releases(
     subs = [_sub(repo, own.objects, sub.object) for one in fresh for sub in (one.lock or Lock()).subs]
     tags = {(r.name, r.version): making.release_tag(r, bench) for r in releases}
     head = extend(bench, own, tags)
-    verified = logs.verify(own.objects, own.digests, head, floor=own.log, brings=2 * len(fresh))
     named = {refnames.atom_ref(*pair): tag for pair, tag in tags.items()}
     there = refs.several(repo, list(named))
     changes = [Change(ref, write_loose(repo, "tag", tag), there.get(ref)) for ref, tag in named.items()]
-    refs.update(repo, list({c.ref: c for c in subs if c.old != c.new}.values()) + changes, "git atom publish")
+    changes = list({c.ref: c for c in subs if c.old != c.new}.values()) + changes
+    with refs.prepared(repo, changes, "git atom publish") as move:
+        verified = logs.verify(own.objects, own.digests, head, floor=own.log, brings=2 * len(fresh))
+        dirty()  # a work tree that cannot be looked at is told of before anything is named
+        move()
     refs.update(repo, [Change(refnames.LOG, verified.value.head, log.head)], "git atom publish")
     own.digests.remember(verified.value.tree)
     return releases, verified

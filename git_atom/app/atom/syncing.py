@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from git_atom.app.atom import forks
 from git_atom.app.atom.policies import note_seen
@@ -60,18 +61,34 @@ def keep_own(host: Host, repo: Repo, url: str, *, dry_run: bool = False) -> Log 
     return log.value
 
 
-def raise_floor(host: Host, repo: Repo, log: Verified[Log], url: str) -> None:
+@contextmanager
+def _taking_along(host: Host, repo: Repo, log: Verified[Log]) -> Iterator[Callable[[], None]]:
+    """Bring the log into the store while the block runs; what is yielded makes sure of it, and without that the store is what it was."""
+    store = repos.store(host)
+    if repo.object_format != store.object_format or store.git_dir == repo.git_dir:
+        yield lambda: None
+        return
+    with remote.copying(repo, store, [log.value.head]) as copied:
+        yield copied
+
+
+def raise_floor(
+    host: Host, repo: Repo, log: Verified[Log], url: str, carried: Callable[[], None] | None = None
+) -> None:
     """Remember in the store the newest head a remote accepted: nobody may show an older one from now on.
 
-    The store is of one object format; a set in another one is remembered by its own repository alone.
+    carried: brings the log's objects into the store. The store is of one object format; a set in another one is remembered by its own
+    repository alone.
     """
+    if carried is None:
+        with _taking_along(host, repo, log) as carry:
+            return raise_floor(host, repo, log, url, carry)
     store = repos.store(host)
     ref = refnames.set_log(log.value.anchor)
     old = refs.get(store, ref)
     if old == log.value.head or repo.object_format != store.object_format:
         return
-    if store.git_dir != repo.git_dir:
-        remote.copy(repo, store, [log.value.head])
+    carried()
     if old is not None and not repos.is_ancestor(store, old, log.value.head):
         return
     refs.update(store, [Change(ref, log.value.head, old)], "git atom: accepted by a remote")
@@ -222,18 +239,19 @@ def push_set(host: Host, own: OwnSet, url: str) -> bool:
         if theirs is not None and own.objects.get(theirs) is None:
             return False
     updates = _to_push(own, log.value, theirs)
-    if theirs != log.value.head and not remote.push(repo, url, updates):
-        return False
-    now = remote.present(repo, url, [u.ref for u in updates])
-    lost = [u.ref for u in updates if now.get(u.ref) != u.new]
-    if lost and not (now.get(refnames.LOG) and lost == [refnames.LOG]):
-        raise UnavailableError(
-            "ATOM-2017",
-            f"'{uri.redact(url)}' accepted the push and does not show it",
-            note=f"'{lost[0]}' is not what was pushed",
-            hint="it is not published; ask whoever runs that server",
-        )
-    raise_floor(host, repo, log, url)
+    with _taking_along(host, repo, log) as carried:
+        if theirs != log.value.head and not remote.push(repo, url, updates):
+            return False
+        now = remote.present(repo, url, [u.ref for u in updates])
+        lost = [u.ref for u in updates if now.get(u.ref) != u.new]
+        if lost and not (now.get(refnames.LOG) and lost == [refnames.LOG]):
+            raise UnavailableError(
+                "ATOM-2017",
+                f"'{uri.redact(url)}' accepted the push and does not show it",
+                note=f"'{lost[0]}' is not what was pushed",
+                hint="it is not published; ask whoever runs that server",
+            )
+        raise_floor(host, repo, log, url, carried)
     return True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from git_atom.core.digest import Oid
-from git_atom.errors import CannotError
+from git_atom.errors import CannotError, ConflictError
 from git_atom.git import refs
 from git_atom.git import repo as repos
 from git_atom.git.refs import Change
@@ -131,3 +132,59 @@ def test_refs_that_do_not_get_to_the_disk_are_told(bare: Repo, monkeypatch: pyte
     with pytest.raises(CannotError) as caught:
         refs.update(bare, [Change(f"refs/atoms/x{number}/1.0.0", made, None) for number in range(100)], "it")
     assert caught.value.code == "ATOM-2002" and caught.value.note == "Input/output error"
+
+
+MANY = [1, 100]  # brought to the disk by git, and here
+
+
+def below(repo: Repo, folder: str) -> list[str]:
+    found = [os.path.join(at, name) for at, _, names in os.walk(os.path.join(repo.git_dir, folder)) for name in names]
+    return sorted(os.path.relpath(path, repo.git_dir) for path in found)
+
+
+@pytest.mark.parametrize("many", MANY)
+def test_what_is_prepared_moves_when_it_is_told_to(many: int, bare: Repo) -> None:
+    changes = [Change(f"refs/atoms/x{number}/1.0.0", blob(bare), None) for number in range(many)]
+    with refs.prepared(bare, changes, "it") as move:
+        assert refs.listing(bare, "refs/") == []
+        move()
+        assert len(refs.listing(bare, "refs/")) == many
+    assert not any(path.endswith(".lock") for path in below(bare, "refs"))
+
+
+@pytest.mark.parametrize("many", MANY)
+def test_what_is_not_told_to_move_leaves_nothing(many: int, bare: Repo) -> None:
+    changes = [Change(f"refs/atoms/x{number}/1.0.0", blob(bare), None) for number in range(many)]
+    before = below(bare, ".")
+    with pytest.raises(CannotError), refs.prepared(bare, changes, "it"):
+        raise CannotError("ATOM-2002", "something else")
+    with refs.prepared(bare, changes, "it"):
+        pass
+    assert below(bare, ".") == before
+
+
+@pytest.mark.parametrize("many", MANY)
+def test_what_cannot_move_is_told_when_it_is_to(many: int, bare: Repo) -> None:
+    other = blob(bare, b"other")
+    changes = [Change(f"refs/atoms/x{number}/1.0.0", blob(bare), None) for number in range(many)]
+    refs.update(bare, [Change(changes[-1].ref, other, None)], "before")
+    with refs.prepared(bare, changes, "it") as move:
+        with pytest.raises(ConflictError) as caught:
+            move()
+    assert caught.value.code == "ATOM-2010" and changes[-1].ref in str(caught.value)
+    assert refs.listing(bare, "refs/") == [(changes[-1].ref, other)]
+
+
+def test_whoever_dies_meanwhile_leaves_no_lock(bare: Repo) -> None:
+    changes = [Change(f"refs/atoms/x{number}/1.0.0", blob(bare), None) for number in range(100)]
+    pid = os.fork()
+    if pid == 0:
+        with refs.prepared(bare, changes, "it"):
+            while not below(bare, "refs"):
+                time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(pid, 0)
+    end = time.monotonic() + 10
+    while below(bare, "refs") and time.monotonic() < end:
+        time.sleep(0.02)
+    assert below(bare, "refs") == []
