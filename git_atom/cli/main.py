@@ -36,18 +36,20 @@ def git_build() -> int:
 
 
 def _from_shell(tool_name: str) -> int:
+    code = 130
     try:
         _answer_once()
         import gc
+
+        gc.set_threshold(_GARBAGE)
+        code = main(tool_name, sys.argv[1:])
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, AttributeError):  # told already; there is nowhere to tell it, or no stream
+                pass
     except KeyboardInterrupt:
-        return 130
-    gc.set_threshold(_GARBAGE)
-    code = main(tool_name, sys.argv[1:])
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError:  # told already, or there is nowhere to tell it
-            pass
+        pass
     os._exit(code)  # what is in memory need not be taken apart first
 
 

@@ -44,8 +44,13 @@ class Beside(Generic[T]):
 
     def __init__(self, work: Callable[[], T]) -> None:
         reader, writer = os.pipe()
-        self._pid = fork(lambda: _tell(work(), writer), writer)
-        os.close(writer)
+        try:
+            self._pid = fork(lambda: _tell(work(), writer), writer)
+        except OSError:
+            os.close(reader)
+            raise
+        finally:
+            os.close(writer)
         self._answer: IO[bytes] = open(reader, "rb")
 
     def __enter__(self) -> Beside[T]:

@@ -99,13 +99,7 @@ class Watch:
         """Kill the family: a silent connection would otherwise live on when the git that started it is gone."""
         self._look()
         for pid, began in list(self._spent):
-            with suppress(OSError, ValueError, IndexError):
-                handle = os.pidfd_open(pid)
-                try:
-                    if _stat(pid)[0] == began:  # and not another one that got its number
-                        signal.pidfd_send_signal(handle, signal.SIGKILL)
-                finally:
-                    os.close(handle)
+            _kill(pid, began)
 
 
 class Within(NamedTuple):
@@ -195,6 +189,23 @@ def _family(pid: int) -> list[int]:
                     found += map(int, file.read().split())
         at += 1
     return found
+
+
+def end_family(process: subprocess.Popen[bytes]) -> None:
+    """Kill a program that was not waited for and all below it."""
+    for pid in _family(process.pid):
+        with suppress(OSError, ValueError, IndexError):
+            _kill(pid, _stat(pid)[0])
+
+
+def _kill(pid: int, began: str) -> None:
+    with suppress(OSError, ValueError, IndexError):
+        handle = os.pidfd_open(pid)
+        try:
+            if _stat(pid)[0] == began:  # and not another one that got its number
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+        finally:
+            os.close(handle)
 
 
 def _stat(pid: int) -> tuple[str, float]:

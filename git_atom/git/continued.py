@@ -32,7 +32,7 @@ def fetch(repo: Repo, other: wire.Wire, ref: str, known: Sequence[Oid], meanwhil
     """Bring what a ref reaches and some commits do not, in one pack, into `repo` (a quarantine that sees those commits).
 
     other: a connection on which nothing was said yet, and which is ended with it. meanwhile: done while the other side makes the pack. None when it cannot be done so and must be left to
-    git: an older protocol, another way to connect, no commit that both sides have.
+    git: an older protocol, another way to connect, a source whose history is cut off.
     Raises UnavailableError ATOM-2011 when the source cannot be read or sends something that is not sound, MalformedError ATOM-2022, and
     ATOM-2023 when it sends more than `atom.maxFetchSize`.
     """
@@ -42,10 +42,16 @@ def fetch(repo: Repo, other: wire.Wire, ref: str, known: Sequence[Oid], meanwhil
         return None
     head = told.refs.get(ref)
     if head is not None and head not in known:
-        lines = ["thin-pack", "no-progress", "ofs-delta", f"want {head}", *(f"have {oid}" for oid in known[:_HAVES])]
-        other.ask("fetch", told.abilities, [line.encode() for line in [*lines, *([] if known else ["done"])]])
-        meanwhile()
-        if not _agreed(other, bool(known)):
+        wanted = [b"thin-pack", b"no-progress", b"ofs-delta", f"want {head}".encode()]
+        wanted += [f"have {oid}".encode() for oid in known[:_HAVES]]
+        if known:
+            other.ask("fetch", told.abilities, wanted)
+            meanwhile()
+        agreed = _agreed(other) if known else False
+        if agreed is False:
+            other.ask("fetch", told.abilities, [*wanted, b"done"])
+            agreed = other.packet() == b"packfile\n" or None
+        if agreed is None:
             return None
         _index(repo, other)
     other.hang_up()
@@ -57,16 +63,18 @@ def _fits(abilities: Sequence[str], repo: Repo) -> bool:
     return formats == [f"object-format={repo.object_format}"] and any(re.match("fetch(=|$)", w) for w in abilities)
 
 
-def _agreed(other: wire.Wire, asked: bool) -> bool:
-    """Whether the other side goes on to send a pack, and nothing else before it; where it was asked, once it has a commit that is here."""
-    if not asked:
-        return other.packet() == b"packfile\n"
+def _agreed(other: wire.Wire) -> bool | None:
+    """Whether the other side has a commit that is here and goes on to send a pack, and nothing else before it; False when it has none and waits
+    for more to be said, None for whatever else it does."""
     if other.packet() != b"acknowledgments\n":
-        return False
+        return None
     ready = False
     while not isinstance(line := other.packet(), str):
         ready = ready or line == b"ready\n"
-    return ready and line == wire.DELIM and other.packet() == b"packfile\n"
+    if line == wire.FLUSH and not ready:
+        other.answered()
+        return False
+    return True if ready and line == wire.DELIM and other.packet() == b"packfile\n" else None
 
 
 def _index(repo: Repo, other: wire.Wire) -> None:

@@ -59,7 +59,12 @@ class TreeDigests:
         if len(trees) < _FEW or beside.processors() < 2:
             yield
             return
-        with beside.Beside(lambda: self._all(trees)) as self._other:
+        try:
+            other = beside.Beside(lambda: self._all(trees))
+        except OSError:  # no process to be had
+            yield
+            return
+        with other as self._other:
             try:
                 yield
             finally:

@@ -187,6 +187,12 @@ class Incoming:
             with open(os.path.join(source, name), "rb") as file:
                 os.fsync(file.fileno())
             os.rename(os.path.join(source, name), os.path.join(target, name))
+        if names:
+            folder = os.open(target, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
 
 def copy(source: Repo, target: Repo, heads: Sequence[Oid]) -> None:

@@ -48,6 +48,8 @@ def _meant(source: str, env: Mapping[str, str], cwd: str) -> str:
 def _road(place: str, env: Mapping[str, str]) -> _Road | None:
     form = uri.kind(place)
     if form == "path":
+        if os.path.isfile(place):  # a bundle (gitformat-bundle(5)), or what says where the repository is
+            return None
         return _Road(["git", "upload-pack", "--", place])
     scheme, _, rest = place.partition("://") if form == "url" else ("ssh", "", "")
     scheme = scheme.lower()
@@ -109,8 +111,7 @@ class Wire:
         self.most = MOST
         self._taken = 0
         if helper:
-            write.write(b"stateless-connect git-upload-pack\n")
-            write.flush()
+            self._send(b"stateless-connect git-upload-pack\n")
 
     def begun(self) -> bool:
         """Whether it is there; False when none of the ways leads there, as to a server without smart HTTP."""
@@ -126,8 +127,14 @@ class Wire:
         """Send one command of version 2, in the object format that the other side says it has."""
         formats = [line for line in abilities if line.startswith("object-format=")]
         head = b"".join(packet(line.encode()) for line in (f"command={command}", *formats[:1]))
-        self._write.write(head + DELIM.encode() + b"".join(map(packet, lines)) + FLUSH.encode())
-        self._write.flush()
+        self._send(head + DELIM.encode() + b"".join(map(packet, lines)) + FLUSH.encode())
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._write.write(data)
+            self._write.flush()
+        except BrokenPipeError:
+            raise _hung_up() from None
 
     def answered(self) -> None:
         """Take the end of an answer, which the helper tells beside the flush that the server sent."""
@@ -195,11 +202,15 @@ def connected(source: str, environ: Mapping[str, str], cwd: str = "/") -> Iterat
         try:
             with watch:
                 yield Wire(place, env, write, read, helper=road.helper)
-        except (_HungUpError, BrokenPipeError) as error:
+        except _HungUpError as error:
             _end(process, write, read)  # before its words are read: it may wait for ours
             words.seek(0)
-            told = error.note.encode() if isinstance(error, _HungUpError) else b""
-            raise unreachable(place, watch.words if watch.slow else told or words.read(1 << 16)) from None
+            raise unreachable(
+                place, watch.words if watch.slow else error.note.encode() or words.read(1 << 16)
+            ) from None
+        except BaseException:  # it may be connecting still, by a program of its own
+            bounds.end_family(process)
+            raise
         finally:
             _end(process, write, read)
 

@@ -13,7 +13,7 @@ from git_atom.core.debindex import Index, Scan, decode_scan, encode_scan, scan
 from git_atom.core.digest import of_bytes
 
 _MAGIC = b"atom-scan/1\n\0\0\0\0"
-_HEAD = Struct("=16s5q32s")  # magic, what the file was (`_identity`), BLAKE3 of what follows
+_HEAD = Struct("=16s3Q2q32s")  # magic, what the file was (`_identity`), BLAKE3 of what follows
 
 
 @contextmanager

@@ -6,6 +6,7 @@ git's own server answers everything but the one request for the new part of a lo
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import threading
 import time
@@ -85,6 +86,11 @@ class Ground:
             argv, cwd=self.set.path, check=True, capture_output=True, text=True, input="\n".join(names)
         )
         return [line.split()[0] for line in done.stdout.splitlines() if line.endswith(kind)]
+
+    def all(self) -> list[str]:
+        """All objects that the log reaches."""
+        argv = ["git", "rev-list", "--objects", "--no-object-names", self.set.head]
+        return subprocess.run(argv, cwd=self.set.path, check=True, capture_output=True, text=True).stdout.split()
 
     def pack(self, names: Iterable[str]) -> bytes:
         argv = ["git", "pack-objects", "--stdout", "-q"]
@@ -237,3 +243,48 @@ def test_a_server_that_has_nothing_in_common_is_left_to_git(ground: Ground, run:
         done = ground.ann.atom("list", f"{url}/other.git", "b")
     assert done.stdout.splitlines() == ["b 1.0.0"] and "not one you trust" in done.stderr
     assert ground.state() == ground.known
+
+
+def first(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """An answer to a `fetch` that has nothing to go on from."""
+    yield pkt(b"packfile\n")
+    yield from pieces
+    yield b"0000"
+
+
+def test_a_first_meeting_is_one_connection_and_refused_like_any(ground: Ground, run: Run, home: Path) -> None:
+    other = Forger(home / "other.git", nonce="11" * 32).claim("a")
+    serve(other, run, other.add("a", "3.0.0"))
+    bob = Person(run, home / "bob", ground.set.draft.anchor)
+    bob.atom("trust", "add", other.draft.anchor)
+    ground.ann, ground.known = bob, ({}, [])
+    everything = ground.all()
+    for name in (everything[0], everything[-1]):
+        pack = ground.pack(one for one in everything if one != name)
+        ground.asks(lambda _, pack=pack: first(bands(pack)), 6)  # type: ignore[misc]
+        assert bob.refs() == {}
+    assert ground.asks(None).splitlines() == ["a 1.0.0", "a 1.1.0"]
+    assert [body[4:].split(b"\n")[0] for body in ground.asked if body] == [b"command=ls-refs", b"command=fetch"]
+    # a store that knows another set has nothing to go on from either
+    kind = type("Two", (Liar,), {"asked": []})
+    with http(home, kind) as url:
+        assert bob.atom("list", f"{url}/other.git", "a").stdout == "a 3.0.0\n"
+    assert [body[4:].split(b"\n")[0] for body in kind.asked if body] == [b"command=ls-refs"] + 2 * [b"command=fetch"]
+    assert bob.atom("list", str(other.path), "a").stdout == "a 3.0.0\n"
+
+
+def test_what_goes_wrong_here_does_not_wait_for_a_silent_server(ground: Ground) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place = f"http://127.0.0.1:{silent.getsockname()[1]}/set.git"
+        begin = time.monotonic()
+        assert "ATOM-1010" in ground.ann.atom("list", "--unverified", place, "Bad..Name/", status=7).stderr
+        ground.ann.git("config", "--global", "atom.maxFetchSize", "nonsense")
+        assert "ATOM-2024" in ground.ann.atom("list", place, "a", status=None).stderr
+        assert time.monotonic() - begin < 4
+        left = subprocess.run(["pgrep", "-f", f"remote-http.*{place}"], capture_output=True, text=True, check=False)
+        assert left.stdout == ""
+
+
+def test_a_bundle_is_a_source(ground: Ground) -> None:
+    ground.ann.git("bundle", "create", "-q", str(ground.root / "set.bundle"), "--all", cwd=ground.set.path)
+    assert ground.ann.atom("list", str(ground.root / "set.bundle"), "a").stdout == "a 1.0.0\na 1.1.0\n"

@@ -115,3 +115,87 @@ def test_another_key_may_not_publish(server: Path, run: Run, stranger: dict[str,
         done = run("git", "atom", "publish", name, cwd=there / "clone", status=2, **stranger)
         assert "ATOM-8017" in done.stderr
     assert refs(run, there / "clone") == before
+
+
+def behind(server: Path, atom: Path, home: Path, run: Run) -> Path:
+    """A clone of the same user that stands where the set stood before `atom` published 1.3.2."""
+    second = home / "second"
+    run("git", "clone", "-q", str(server), second)
+    run("git", "atom", "init", cwd=second)
+    write_atom(atom / "zlib", "zlib", "1.3.2")
+    commit(run, atom)
+    run("git", "atom", "publish", "zlib", "--push", "origin", cwd=atom)
+    return second
+
+
+def test_s04_a_log_that_was_turned_back_is_refused_at_home_too(server: Path, atom: Path, home: Path, run: Run) -> None:
+    run("git", "clone", "-q", "--mirror", str(server), home / "old.git")
+    second = behind(server, atom, home, run)
+    for words in (["verify"], ["get", "zlib", str(home / "out")]):
+        done = run("git", "atom", *words, cwd=second, status=2)
+        assert "ATOM-3011" in done.stderr and not (home / "out").exists()
+    run("git", "clone", "-q", str(home / "old.git"), home / "third")
+    assert "ATOM-3011" in run("git", "atom", "init", cwd=home / "third", status=2).stderr
+    assert LOG not in refs(run, home / "third")
+    # the way out, as it is told
+    hint = run("git", "atom", "verify", cwd=second, status=2).stderr.partition("hint: ")[2].split("\n")[0]
+    run(*hint.split(), cwd=second)
+    run("git", "atom", "verify", cwd=second)
+
+
+def test_what_is_pending_raises_nobodys_alarm(server: Path, atom: Path, home: Path, run: Run) -> None:
+    second = behind(server, atom, home, run)
+    write_atom(second / "two", "two", "1.0.0")
+    commit(run, second)
+    run("git", "atom", "publish", "two", cwd=second)
+    for name in ("two", "zlib"):
+        done = run("git", "atom", "fetch", name, cwd=second, status=2)
+        assert "ATOM-3011" in done.stderr and "publish --push origin" in done.stderr
+    run("git", "atom", "publish", "two", "--push", "origin", cwd=second)
+    for name in ("two", "zlib@=1.3.2", "zlib@=1.3.1"):
+        run("git", "atom", "fetch", f"{server}::{name}", cwd=home)
+    write_atom(second / "three", "three", "1.0.0")
+    commit(run, second)
+    run("git", "atom", "publish", "three", cwd=second)
+    run("git", "atom", "fetch", "two", cwd=second)  # accepted, beside one that is not
+    done = run("git", "atom", "fetch", "three", cwd=second, status=1)
+    assert "no remote has accepted 'three 1.0.0' yet" in done.stderr
+    write_atom(atom / "four", "four", "1.0.0")
+    commit(run, atom)
+    run("git", "atom", "publish", "four", "--push", "origin", cwd=atom)
+    run("git", "atom", "publish", "three", "--push", "origin", cwd=second)
+    run("git", "atom", "fetch", "three", cwd=second)
+
+
+def test_an_empty_mirror_is_given_what_another_remote_accepted(server: Path, atom: Path, home: Path, run: Run) -> None:
+    second = behind(server, atom, home, run)
+    run("git", "init", "-q", "--bare", home / "mirror.git")
+    write_atom(second / "two", "two", "1.0.0")
+    commit(run, second)
+    run("git", "atom", "publish", "two", "--push", str(home / "mirror.git"), cwd=second)
+    run("git", "atom", "publish", "two", "--push", "origin", cwd=second)
+    lists = [run("git", "atom", "list", str(place), cwd=home).stdout for place in (server, home / "mirror.git")]
+    assert lists[0] == lists[1] == "two 1.0.0\nzlib 1.3.1\nzlib 1.3.2\n"
+    assert run("git", "atom", "log", "--forks", cwd=second).stdout == ""
+
+
+def test_who_lost_a_version_goes_on_with_the_next(server: Path, atom: Path, home: Path, run: Run) -> None:
+    second = home / "second"
+    run("git", "clone", "-q", str(server), second)
+    run("git", "atom", "init", cwd=second)
+    for repo, text in ((atom, "int one;\n"), (second, "int two;\n")):
+        write_atom(repo / "same", "same", "1.1.0", text)
+        commit(run, repo)
+        run("git", "atom", "publish", "same", cwd=repo)
+    run("git", "atom", "publish", "same", "--push", "origin", cwd=atom)
+    before = refs(run, second)
+    done = run("git", "atom", "publish", "same", "--push", "origin", cwd=second, status=5)
+    assert "ATOM-8007" in done.stderr and refs(run, second) == before
+    write_atom(second / "same", "same", "1.2.0", "int two;\n")
+    commit(run, second)
+    done = run("git", "atom", "publish", "same", "--push", "origin", cwd=second)
+    assert "warning: 'same 1.1.0' of this repository goes" in done.stderr
+    for repo in (server, second):
+        assert run("git", "atom", "list", cwd=repo).stdout == "same 1.1.0\nsame 1.2.0\nzlib 1.3.1\n"
+        run("git", "atom", "verify", cwd=repo)
+        run("git", "fsck", "--strict", cwd=repo)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from git_atom.core.host import Host
+from git_atom.core.name import check_name
 from git_atom.errors import AtomError
 from git_atom.git import wire
 from git_atom.git.source import expanded
@@ -47,13 +48,13 @@ def claimed(host: Host, source: str, name: str = "") -> Claimed:
 
     Raises UnavailableError ATOM-2011 when it cannot be read, ATOM-2022, and ATOM-1010 for what cannot be a name.
     """
+    name = name and check_name(name)
     with reached(host, source) as other:
         from git_atom.core import refnames
-        from git_atom.core.name import check_name
         from git_atom.core.version import Version
         from git_atom.git import lsrefs
 
-        prefix = refnames.atom_ref(check_name(name), "") if name else refnames.ATOMS
+        prefix = refnames.atom_ref(name, "") if name else refnames.ATOMS
         found = lsrefs.told_by(other, [prefix])
     rows, foreign = [], []
     for ref in found.refs:

@@ -19,7 +19,7 @@ from git_atom.core.statements import Release, read_tag
 from git_atom.core.tree import Leaf, tree_digest
 from git_atom.core.version import ANY, Requirement, Version
 from git_atom.errors import AtomError, MalformedError, NegativeError, RefusedError, UnavailableError
-from git_atom.git import refs
+from git_atom.git import refs, remote
 from git_atom.git import repo as repos
 from git_atom.git.objects import Objects
 from git_atom.git.refs import Change
@@ -85,6 +85,10 @@ def peek(host: Host, source: str, name: str, other: Wire) -> tuple[list[Offered]
     The store keeps the log of a trusted set, so that the next look costs what is new; of any other set nothing is kept.
     """
     place = locate(host, source)
+    if sets.at_hand(host, place) is not None:  # with what is pending, of which nothing is kept
+        with sets.own_set(host) as own:
+            rows = _offered(host, own.objects, own.log.value, name)
+            return rows, sets.shown(own.log.value, uri.redact(place)), own.log.value.anchor in sets.trusted(host)
     with sets.fetched_log(host, place, other) as fetched:
         log = fetched.log.value
         trusted = log.anchor in sets.trusted(host)
@@ -352,6 +356,23 @@ def atom_leaves(host: Host, atom: FetchedAtom) -> list[Leaf]:
         return objects.listing(atom.tree_oid)
 
 
+def _refuse_pending(host: Host, asked: uri.Uri) -> None:
+    """Raise NegativeError ATOM-8010 when what was asked for is in the own log and no remote has accepted it."""
+    repo = repos.discover(host.cwd, host.environ)
+    head = refs.get(repo, refnames.LOG)
+    if head is None:
+        return
+    with Objects(repo) as objects:
+        here = map(Version.parse, logs.versions(objects, objects.commit_tree(head), asked.name))
+        fit = [version for version in here if (asked.requirement or ANY).allows(version)]
+    if fit:
+        raise NegativeError(
+            "ATOM-8010",
+            f"no remote has accepted '{asked.name} {max(fit)}' yet",
+            hint=f"git atom publish --push {remote.default(repo) or '<remote>'}",
+        )
+
+
 def fetch(
     host: Host, text: str, *, offline: bool = False, dry_run: bool = False, consent: Consent | None = None
 ) -> FetchedAtom:
@@ -362,6 +383,10 @@ def fetch(
         return fetch_atom(
             host, source, asked.name, asked.requirement, offline=offline, dry_run=dry_run, consent=consent
         )
+    except NegativeError:
+        if not asked.source:
+            _refuse_pending(host, asked)
+        raise
     except UnavailableError as error:
         place = locate(host, source)
         anchor = sets.anchor_at(host, place)

@@ -284,7 +284,7 @@ def _bring(host: Host, make: Make, how: How, signatures: dict[str, bytes] | None
     target = remote.url_of(repo, how.push) if how.push and not how.dry_run else ""
     for attempt in range(_TRIES):
         with one_at_a_time(repo), own_set(host) as own:
-            own = sync(host, own, target) if target else own
+            own = sync(host, own, target, {}) if target else own
             try:
                 done = _once(host, own, make(own), how, signatures or {})
             except ConflictError as error:

@@ -160,7 +160,7 @@ def publish(
                     for one in found:
                         sources.check_places(one)
                 if target and not dry_run:
-                    own = sync(host, own, target)
+                    own = sync(host, own, target, {one.name: Version.parse(one.version) for one in found})
                 try:
                     atoms, log = _publish(host, own, found, dry_run, dirty)
                 except ConflictError as error:

@@ -12,7 +12,7 @@ from git_atom.app.atom.policies import fresh, note_seen
 from git_atom.core import refnames, uri
 from git_atom.core.digest import Digest, Oid
 from git_atom.core.host import Host
-from git_atom.errors import AtomError, CannotError, RefusedError, UnavailableError
+from git_atom.errors import AtomError, CannotError, NegativeError, RefusedError, UnavailableError
 from git_atom.git import config, proc, refs, remote, wire
 from git_atom.git import repo as repos
 from git_atom.git.digests import TreeDigests
@@ -187,6 +187,25 @@ def floor_of(store: Repo, objects: Objects, anchor: Digest) -> tuple[Oid | None,
     return head, (logs.remembered(objects, head) if head else None)
 
 
+def hold_floor(host: Host, repo: Repo, anchor: Digest, head: Oid) -> None:
+    """The log of a repository at hand must hold everything that a remote accepted, as far as the store remembers it.
+
+    Raises RefusedError ATOM-3011 for one that was turned back, or that others have gone on from.
+    """
+    store = repos.store(host)
+    floor = refs.get(store, refnames.set_log(anchor))
+    if floor is None or repos.is_ancestor(repo, floor, head):
+        return
+    name = remote.default(repo) or "<remote>"
+    older = repos.is_ancestor(store, head, floor)
+    raise RefusedError(
+        "ATOM-3011",
+        f"the log here {'is older than one' if older else 'lacks entries'} that a remote accepted",
+        note=f"here {head}, seen {floor}",
+        hint=f"git fetch {name} {refnames.LOG}:{refnames.LOG}" if older else f"git atom publish --push {name}",
+    )
+
+
 class Fetched(NamedTuple):
     """A log just fetched: still in quarantine until `incoming.accept()`. old: the store's head before it."""
 
@@ -201,10 +220,16 @@ class Fetched(NamedTuple):
 def fetched_log(host: Host, source: str, other: wire.Wire | None = None) -> Iterator[Fetched]:
     """Fetch the log a source serves into the store's quarantine and verify it against what the store remembers of that set.
 
-    other: a connection to the source on which nothing was said yet, where the caller has one.
+    other: a connection to the source on which nothing was said yet, where the caller has one. Of the repository at hand, which has a
+    remote, only what a remote accepted is taken: entries of its own that are pending may still be signed anew.
     Raises UnavailableError ATOM-2011 (cannot be read) or 8011 (serves no set), and what log verification raises.
     """
     store = repos.store(host)
+    own = at_hand(host, source)
+    if own is not None and remote.default(own) is not None:
+        with _accepted(host, store, own, source) as accepted:
+            yield accepted
+        return
     known = [known for _, known in stored(host)]
 
     def meanwhile() -> None:
@@ -215,12 +240,7 @@ def fetched_log(host: Host, source: str, other: wire.Wire | None = None) -> Iter
         with wire.connected(source, host.environ) if other is None else nullcontext(other) as there:
             head = incoming.fetch_log(source, there, refnames.LOG, known, meanwhile)
         if head is None:
-            raise UnavailableError(
-                "ATOM-8011",
-                f"'{uri.redact(source)}' serves no set of atoms",
-                note=f"it has no '{refnames.LOG}'",
-                hint="its owner publishes with git atom init and git atom publish --push",
-            )
+            raise _no_set(source)
         if objects.get(head) is None:
             raise unreachable(source, b"it does not send the head of its log")
         anchor = logs.claimed_anchor(objects, head)
@@ -230,6 +250,44 @@ def fetched_log(host: Host, source: str, other: wire.Wire | None = None) -> Iter
         fresh(host, anchor, head, uri.redact(source))
         digests.remember(log.value.tree)
         yield Fetched(incoming, objects, log, old, source)
+
+
+def at_hand(host: Host, source: str) -> Repo | None:
+    """The repository the user stands in, where that is what a source names, or None."""
+    try:
+        repo = repos.discover(host.cwd, host.environ)
+    except CannotError:
+        return None
+    places = (repo.git_dir, *([repo.work_tree] if repo.work_tree else ()))
+    return repo if os.path.realpath(source) in map(os.path.realpath, places) else None
+
+
+@contextmanager
+def _accepted(host: Host, store: Repo, own: Repo, source: str) -> Iterator[Fetched]:
+    """What remotes accepted of the own log, as the store remembers it. Raises RefusedError ATOM-3011, NegativeError ATOM-8010."""
+    head = refs.get(own, refnames.LOG)
+    if head is None:
+        raise _no_set(source)
+    with Objects(own) as objects:
+        anchor = logs.claimed_anchor(objects, head)
+    hold_floor(host, own, anchor, head)
+    with remote.Incoming(store) as incoming, Objects(incoming.repo) as objects:
+        old, floor = floor_of(store, objects, anchor)
+        if floor is None:
+            raise NegativeError(
+                "ATOM-8010", "no remote has accepted anything of this set yet",
+                hint=f"git atom publish --push {remote.default(own)}",
+            )  # fmt: skip
+        yield Fetched(incoming, objects, floor, old, source)
+
+
+def _no_set(source: str) -> UnavailableError:
+    return UnavailableError(
+        "ATOM-8011",
+        f"'{uri.redact(source)}' serves no set of atoms",
+        note=f"it has no '{refnames.LOG}'",
+        hint="its owner publishes with git atom init and git atom publish --push",
+    )
 
 
 def keep_log(host: Host, fetched: Fetched, more: list[Change]) -> None:

@@ -160,6 +160,7 @@ def get(host: Host, text: str, target: str, *, offline: bool = False, consent: s
         log = logs.remembered(objects, here.head)
         if here.own:
             log = sets.verify_own(host, objects, sets.digests_of(host, objects), here.head)
+            sets.hold_floor(host, here.repo, log.value.anchor, here.head)
         sets.require_trust(host, log.value, uri.redact(asked.source) or "this repository", consent)
         release, tree = atoms.verified_release(objects, log, name, str(version))
         policies.warned(host, objects, log.value, release)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from git_atom.app.atom import forks
@@ -15,6 +15,7 @@ from git_atom.core import refnames, uri
 from git_atom.core.digest import Digest, Oid
 from git_atom.core.host import Host
 from git_atom.core.statements import Entry, Release, read_tag
+from git_atom.core.version import Version
 from git_atom.errors import ConflictError, UnavailableError
 from git_atom.git import config, refs, remote
 from git_atom.git import repo as repos
@@ -52,7 +53,8 @@ def keep_own(host: Host, repo: Repo, url: str, *, dry_run: bool = False) -> Log 
             return None
         with Objects(incoming.repo) as inside:
             anchor = logs.claimed_anchor(inside, head)
-            log = logs.verify(inside, TreeDigests(inside, None), head, anchor=anchor)
+            floor = _floor(host, incoming, inside, anchor)
+            log = logs.verify(inside, TreeDigests(inside, None), head, anchor=anchor, floor=floor)
         if dry_run:
             return log.value
         incoming.accept()
@@ -96,18 +98,23 @@ def raise_floor(
     remember_mirror(host, log.value.anchor, url)
 
 
-def sync(host: Host, own: OwnSet, url: str) -> OwnSet:
+def sync(host: Host, own: OwnSet, url: str, instead: Mapping[str, Version]) -> OwnSet:
     """Bring what the remote's log has and ours has not; where both went on, ours is put on top of theirs and signed anew.
+
+    What another remote accepted counts as this one's where this one has no log yet. instead: the versions that are going to be published;
+    of a lower one, published here and by somebody else with other content, theirs stays and ours goes.
 
     Raises what log verification raises, ConflictError ATOM-8007 when both published one version with different content.
     """
     repo, mine = own.repo, own.log.value
     with remote.Incoming(repo) as incoming:
         head = incoming.fetch(url, {refnames.LOG: _INCOMING}).get(refnames.LOG)
-        if head is None:
-            return own
         with Objects(incoming.repo) as inside:
             floor = _floor(host, incoming, inside, mine.anchor)
+            if head is None:
+                if floor is None or repos.is_ancestor(incoming.repo, floor.value.head, mine.head):
+                    return own
+                head = floor.value.head
             behind = repos.is_ancestor(incoming.repo, head, mine.head)
             if behind and (floor is None or repos.is_ancestor(incoming.repo, floor.value.head, mine.head)):
                 if floor is not None and not repos.is_ancestor(incoming.repo, floor.value.head, head):
@@ -123,7 +130,7 @@ def sync(host: Host, own: OwnSet, url: str) -> OwnSet:
             theirs = forks.verify(host, inside, TreeDigests(inside, None), head, floor, url, take, anchor=mine.anchor)
         incoming.accept()
     ahead = repos.is_ancestor(repo, mine.head, head)
-    log = theirs if ahead else _rebase(host, own, theirs)
+    log = theirs if ahead else _rebase(host, own, theirs, instead)
     refs.update(repo, [Change(refnames.LOG, log.value.head, mine.head)], "git atom: brought up to the remote")
     return own._replace(log=log)
 
@@ -141,7 +148,7 @@ def _floor(host: Host, incoming: remote.Incoming, inside: Objects, anchor: Diges
     return floor_of(store, inside, anchor)[1]
 
 
-def _rebase(host: Host, own: OwnSet, theirs: Verified[Log]) -> Verified[Log]:
+def _rebase(host: Host, own: OwnSet, theirs: Verified[Log], instead: Mapping[str, Version]) -> Verified[Log]:
     """Our entries that they have not, put on top of theirs; tags keep their bytes unless what they name as predecessor changed."""
     objects, mine, base = own.objects, own.log.value, theirs.value
     fork = repos.merge_base(own.repo, mine.head, base.head)
@@ -160,6 +167,11 @@ def _rebase(host: Host, own: OwnSet, theirs: Verified[Log]) -> Verified[Log]:
             continue
         tags: dict[tuple[str, str], bytes] = {}
         for name, version in entry.items:
+            if name in instead and Version.parse(version) < instead[name] and _lost(own, theirs, name, version):
+                ref = refnames.atom_ref(name, version)
+                host.progress.say(f"warning: '{name} {version}' of this repository goes; the remote has another one")
+                changes.append(Change(ref, None, refs.get(own.repo, ref)))
+                continue
             if (tag := _carried(bench, own, theirs, draft, name, version)) is not None:
                 tags[name, version] = tag
                 ref = refnames.atom_ref(name, version)
@@ -208,6 +220,12 @@ def _item(entry: Entry, folder: str) -> tuple[str, ...]:
 def _may_drop(folder: str) -> bool:
     """Statements of which the first one there will do: retractions, revocations, first claims (whoever publishes must have its key)."""
     return "/retractions/" in folder or folder.startswith("revocations/") or folder.endswith("/claims/0")
+
+
+def _lost(own: OwnSet, theirs: Verified[Log], name: str, version: str) -> bool:
+    """Whether they published a version of ours with other content."""
+    pair = logs.release(own.objects, own.log, name, version), logs.release(own.objects, theirs, name, version)
+    return None not in pair and len({held[0].value.tree for held in pair if held}) == 2
 
 
 def _carried(bench: Bench, own: OwnSet, theirs: Verified[Log], draft: Draft, name: str, version: str) -> bytes | None:

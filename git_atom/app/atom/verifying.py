@@ -17,7 +17,6 @@ from git_atom.core.statements import Release
 from git_atom.core.version import Version
 from git_atom.errors import AtomError, CannotError, MalformedError, ManyErrors, NegativeError, RefusedError
 from git_atom.git import beside, refs, remote
-from git_atom.git import repo as repos
 from git_atom.git.digests import TreeDigests
 from git_atom.git.objects import Objects
 from git_atom.git.written import oid_of
@@ -75,14 +74,8 @@ def _opened(host: Host, here: Here) -> Iterator[tuple[Objects, Verified[Log]]]:
     with Objects(here.repo) as objects:
         log = logs.verify(objects, TreeDigests(objects, None), here.head, anchor=here.anchor)
         sets.require_trust(host, log.value, "this repository" if here.own else "the store", None)
-        floor = refs.get(repos.store(host), refnames.set_log(here.anchor)) if here.own else None
-        if floor is not None and floor != here.head and repos.is_ancestor(here.repo, here.head, floor):
-            raise RefusedError(
-                "ATOM-3011",
-                "the log here is older than one that a remote accepted",
-                note=f"here {here.head}, seen {floor}",
-                hint="git atom publish --push <remote>, or fetch the remote's log",
-            )
+        if here.own:
+            sets.hold_floor(host, here.repo, log.value.anchor, here.head)
         yield objects, log
 
 

@@ -96,6 +96,16 @@ def test_a_damaged_scan_is_none(damage, tmp_path: Path, scans: Scans) -> None:  
     assert scans.made == 2
 
 
+def test_any_number_of_an_inode_will_do(tmp_path: Path, scans: Scans, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, kept = tmp_path / "one_Packages", tmp_path / "scans"
+    path.write_text(TEXT)
+    real = os.fstat(os.open(path, os.O_RDONLY))
+    odd = os.stat_result((real.st_mode, 2**64 - 1, 2**64 - 1, *real[3:]), {"st_mtime_ns": -1, "st_ctime_ns": -1})
+    monkeypatch.setattr(os, "fstat", lambda fd: odd)
+    assert told(path, kept) == told(path, kept) == told(path)
+    assert scans.made == 2
+
+
 def test_a_folder_that_cannot_be_made_is_no_error(tmp_path: Path) -> None:
     path = tmp_path / "one_Packages"
     path.write_text(TEXT)
