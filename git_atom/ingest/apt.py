@@ -122,21 +122,24 @@ class AptState:
     def _ready(self, fresh: bool = False) -> None:
         """Lists are there and were made for these sources; `fresh` fetches them anew. The lock is held."""
         self._write_conf()
-        stamp = os.path.join(self.root, "updated")
-        with open(os.path.join(self.root, "sources.list"), encoding="utf-8") as file:
-            wanted = file.read()
-        try:
-            with open(stamp, encoding="utf-8") as file:
-                if file.read() == wanted and not fresh:
-                    return
-        except FileNotFoundError:
-            pass
+        if self._fetched() and not fresh:
+            return
         self.host.progress.say(f"fetching the package lists of {self.suite}")
         done = self._apt(["apt-get", "-qq", "update"])
         if done.status != 0:
             proc.check_room(self.root, done.err)
             raise self._no_lists(done.err)
-        _write_if_changed(stamp, wanted)
+        with open(os.path.join(self.root, "sources.list"), encoding="utf-8") as file:
+            _write_if_changed(os.path.join(self.root, "updated"), file.read())
+
+    def _fetched(self) -> bool:
+        return _lines(os.path.join(self.root, "updated")) == _lines(os.path.join(self.root, "sources.list"))
+
+    def kept(self) -> bool:
+        """Whether there are lists of these sources, so that nothing asked of them needs the network."""
+        with self._lock():
+            self._write_conf()
+            return self._fetched()
 
     def _no_lists(self, err: bytes) -> AtomError:
         """Why the lists could not be fetched: not signed as they should be, no such suite at these mirrors, or no network."""
@@ -207,6 +210,15 @@ class AptState:
             name, version, rest = file.split("_", 2)
             out.append(Deb(name, version.replace("%3a", ":"), rest.removesuffix(".deb"), int(size), sha))
         return sorted(out)
+
+    def newest(self, packages: Sequence[str]) -> dict[str, str]:
+        """The newest version the lists have of each of these packages that they have. Raises as `closure` for names, and as `run`."""
+        check_names(packages)
+        out: dict[str, str] = {}
+        for line in self.run(["apt-cache", "madison", "--", *packages]).decode().splitlines() if packages else ():
+            name, version = (word.strip() for word in line.split("|")[:2])
+            out.setdefault(name, version)  # the newest comes first
+        return out
 
     @contextmanager
     def indexes(self) -> Iterator[list[Target]]:

@@ -148,3 +148,31 @@ def test_names_of_files_carry_epochs_as_apt_writes_them():
 
 def test_a_source_line_of_every_kind_is_read(machine):
     assert Origin("http://one.example/debian", "bookworm", ("main", "contrib"), "") in set(apt._machine_origins())
+
+
+def test_the_newest_of_the_lists_comes_first(machine, tmp_path, monkeypatch):
+    said = "      dash | 0.5.12-3 | http://one.example/debian bookworm-updates/main amd64 Packages\n"
+    said += "      dash | 0.5.12-2 | http://one.example/debian bookworm/main amd64 Packages\n"
+    said += "       gcc | 4:12.2.0-3 | http://one.example/debian bookworm/main amd64 Packages\n"
+    monkeypatch.setattr(AptState, "run", lambda self, argv: said.encode() if argv[-1] == "none" else pytest.fail())
+    state = AptState(host(tmp_path), "bookworm")
+    assert state.newest(["dash", "gcc", "none"]) == {"dash": "0.5.12-3", "gcc": "4:12.2.0-3"}
+    assert state.newest([]) == {}
+    with pytest.raises(CannotError):
+        state.newest(["-oDir::Etc=x"])
+
+
+def test_lists_are_kept_for_the_sources_they_were_fetched_from(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        apt, "_origins", lambda suite, release: ((Origin("http://one.example", suite, ("main",), ""),), False)
+    )
+    state = AptState(host(tmp_path), "bookworm")
+    monkeypatch.setattr(apt.proc, "check", lambda *a, **k: b'APT::Architecture "amd64";\n')
+    assert not state.kept()
+    monkeypatch.setattr(AptState, "_apt", lambda self, argv: apt.proc.Done(0, b"", b""))
+    state.refresh()
+    assert state.kept()
+    monkeypatch.setattr(
+        apt, "_origins", lambda suite, release: ((Origin("http://two.example", suite, ("main",), ""),), False)
+    )
+    assert not AptState(host(tmp_path), "bookworm").kept()
