@@ -28,19 +28,15 @@ class Branch(NamedTuple):
     again: bool
 
 
-def shortest(solution: Solution, name: str) -> tuple[Step, ...]:
-    """A shortest path from a root to something of this name; among equals the first by requirement. Empty when it is not there."""
+def shortest(solution: Solution, name: str) -> list[tuple[Step, ...]]:
+    """For each thing of this name a shortest path to it from a root, among equals the first by requirement; shortest first."""
     by, before, queue = _by_asker(solution), dict[int, Edge](), deque([-1])
     while queue:
-        at = queue.popleft()
-        for edge in by.get(at, ()):
-            if edge.target in before:
-                continue
-            before[edge.target] = edge
-            if solution.chosen[edge.target].candidate.name == name:
-                return _back(solution, before, edge.target)
-            queue.append(edge.target)
-    return ()
+        for edge in by.get(queue.popleft(), ()):
+            if edge.target not in before:
+                before[edge.target] = edge
+                queue.append(edge.target)
+    return [_back(solution, before, at) for at in before if solution.chosen[at].candidate.name == name]
 
 
 def _back(solution: Solution, before: dict[int, Edge], at: int) -> tuple[Step, ...]:

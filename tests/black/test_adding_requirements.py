@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -210,3 +211,67 @@ def test_packages_of_the_toolchain(scene: Scene) -> None:
     path.write_text(text + '[toolchain]\nenvironment = "tools"\nurl = "https://git.example.org/tools"\n')
     done = scene.run("git", "atom", "add", "--debian", "dash", cwd=folder, status=5)
     assert "ATOM-8730" in done.stderr and "environment 'tools'" in done.stderr
+
+
+def test_tree_why_and_outdated_know_sources_and_packages(scene: Scene, server: str) -> None:
+    """As above, over packages that the shared toolchain has."""
+    folder = scene.project / "shown"
+    (folder / "data").mkdir(parents=True)
+    (folder / "data/x").write_text("x")
+    (folder / "atom.toml").write_text('[atom]\nid = "shown"\nversion = "1.0.0"\n[build]\nrun = ["true"]\n')
+    scene.run("git", "atom", "add", "--src", f"src={server}/app-${{version}}.tar.gz", "tests=data", cwd=folder)
+    scene.run("git", "atom", "add", "--debian", "dash", "sed", cwd=folder)
+    lock = values(folder, "atom.lock")
+    packages = {row["name"]: row["version"] for row in lock["toolchains"][0]["packages"]}
+    world = f"toolchain debian {suite()}"
+    platform = lock["toolchains"][0]["platform"]
+
+    def said(*words: str, status: int = 0) -> list[str]:
+        return str(scene.run("git", "atom", *words, cwd=folder, status=status).stdout).splitlines()
+
+    short = {
+        row["name"]: row[key][7:19] for kind, key in (("fetches", "digest"), ("subs", "tree")) for row in lock[kind]
+    }
+    assert said("tree") == [
+        "shown 1.0.0",
+        f"├── src {short['src']}",
+        f"├── tests {short['tests']}",
+        f"└── {world} ({platform}, {len(packages) - 2} packages not shown)",
+        f"    ├── dash {packages['dash']}",
+        f"    └── sed {packages['sed']}",
+    ]
+    assert said("tree", "-i", "libc6", "src") == [
+        f"libc6 {packages['libc6']}",
+        f"└── {world} ({platform})",
+        f"src {short['src']}",
+    ]
+    rows = json.loads("\n".join(said("tree", "--json")))
+    assert rows["schema"] == "git-atom-tree/1"
+    assert [row["kind"] for row in rows["items"]] == ["atom", "source", "source", "toolchain", "package", "package"]
+    text = (folder / "atom.toml").read_text().splitlines()
+    line = {
+        word: next(at for at, row in enumerate(text, 1) if row.startswith(word)) for word in ("[srcs.src]", "debian")
+    }
+    (told,) = said("why", "src")
+    assert told == f"shown 1.0.0 -> src {short['src']} ({server}/app-1.0.0.tar.gz, atom.toml:{line['[srcs.src]']})"
+    assert said("why", "dash") == [
+        f"shown 1.0.0 -> {world} ({platform}) -> dash {packages['dash']} (atom.toml:{line['debian']})"
+    ]
+    (told,) = said("why", "libc6", "--all")
+    assert told.endswith(f"libc6 {packages['libc6']} (in the closure of dash, sed at atom.toml:{line['debian']})")
+    done = scene.run("git", "atom", "why", "libc7", cwd=folder, status=1)
+    assert "ATOM-8708" in done.stderr and "did you mean 'libc6'?" in done.stderr
+    assert said("outdated") == []
+    # as if it had been locked a while ago
+    old = (folder / "atom.lock").read_text()
+    for name in ("dash", "libc6"):
+        row = f'name = "{name}"\nversion = "{packages[name]}"'
+        assert row in old
+        old = old.replace(row, f'name = "{name}"\nversion = "0.1"')
+    (folder / "atom.lock").write_text(old)
+    newer = f"{packages['dash']}, newest {packages['dash']}"
+    count = f"{world} -> debian {suite()}, newest debian {suite()}  1 other package is newer"
+    for words in (("outdated",), ("outdated", "--offline")):
+        assert said(*words) == [f"dash 0.1 -> {newer}", count]
+    shutil.rmtree(scene.cache / "apt")
+    assert said("outdated", "--offline") == []

@@ -75,7 +75,12 @@ def test_what_is_built_in_an_environment(tools: Scene) -> None:
     tools.run("git", "compose", "new", "env", "main")
     assert tools.run("git", "compose", "run", "env", "--", "main").stdout == "42\n"
     tree = tools.run("git", "atom", "tree", cwd=folder).stdout.splitlines()
-    assert [line.strip() for line in tree] == ["main 1.0.0", "└── tools 1.0.0", "└── one 1.0.0"]
+    assert [line.strip() for line in tree[:3]] == ["main 1.0.0", "└── tools 1.0.0", "├── one 1.0.0"]
+    assert tree[3].startswith("    └── toolchain debian ") and len(tree) == 4
+    told = tools.run("git", "atom", "why", "libc6", cwd=folder).stdout.strip()
+    assert told.startswith("main 1.0.0 -> tools 1.0.0 (^1) -> toolchain debian ") and told.endswith(
+        "(in the closure of tools)"
+    )
     assert (
         tools.run("git", "atom", "why", "one", cwd=folder).stdout.strip()
         == "main 1.0.0 -> tools 1.0.0 (^1) -> one 1.0.0"

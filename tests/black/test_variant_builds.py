@@ -88,7 +88,7 @@ def test_a_candidate_is_built_with(scene: Scene) -> None:
     )
     scene.run("git", "atom", "lock", "top")
     done = scene.run("git", "atom", "tree", cwd=folder).stdout.splitlines()
-    assert done[1:] == ["└── mid 1.0.0 with impl=bb", "    └── bb 1.0.0 (impl=bb)"]
+    assert done[1:3] == ["├── mid 1.0.0 with impl=bb", "│   └── bb 1.0.0 (impl=bb)"]
     assert built(scene, "top") == {"bb": "built", "mid": "built", "top": "built"}
     assert built(scene, "top") == {"bb": "cached", "mid": "cached", "top": "cached"}
     (folder / "atom.toml").write_text((folder / "atom.toml").read_text().replace("impl=bb", "impl=none"))

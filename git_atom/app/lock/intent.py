@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from git_atom.app import memo, workdir
@@ -70,11 +70,11 @@ def read(host: Host, folder: str) -> Files:
     return Files(place, named, shown, data, manifest, before, old)
 
 
-def unknown(name: str, known: set[str], where: str) -> NegativeError:
-    """The error for a name that is not among those of a lock or manifest."""
+def unknown(name: str, known: set[str], where: str, more: Iterable[str] = ()) -> NegativeError:
+    """The error for a name that is not among those of a lock or manifest. more: names that are there and too many to be listed."""
     from difflib import get_close_matches
 
-    near = get_close_matches(name, sorted(known), 1)
+    near = get_close_matches(name, sorted({*known, *more}), 1)
     return NegativeError("ATOM-8708", f"there is no '{name}' in '{where}'", note="" if near else f"it has {', '.join(sorted(known)[:20]) or 'none'}",
                          hint=f"did you mean '{near[0]}'?" if near else "git atom tree shows what is locked")  # fmt: skip
 

@@ -6,18 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from git_atom.app.lock import intent
+from git_atom.app.lock.graph import ATOM, CLOSURE, PACKAGE, SOURCE, TOOLCHAIN, Graph, graph
 from git_atom.app.lock.ground import Ground
 from git_atom.app.lock.intent import Files, unknown
-from git_atom.core import choices, variant
+from git_atom.core import choices
+from git_atom.core import manifest as manifests
+from git_atom.core.debversion import key
 from git_atom.core.host import Host
-from git_atom.core.lock import Edge, Lock, parse_edge
+from git_atom.core.lock import Lock
 from git_atom.core.manifest import Manifest
-from git_atom.errors import CannotError
+from git_atom.errors import CannotError, UnavailableError
 from git_atom.resolve import paths
-from git_atom.resolve.paths import Branch
-from git_atom.resolve.problem import Candidate, Requirement, Term
-from git_atom.resolve.walk import Chosen, Solution
+from git_atom.resolve.paths import Branch, Step
+from git_atom.resolve.problem import Requirement, Term
 from git_atom.resolve.walk import Edge as Link
+from git_atom.resolve.walk import Solution
 
 _SHORT = 12  # digits of a commit that are shown
 
@@ -25,7 +28,8 @@ _SHORT = 12  # digits of a commit that are shown
 class Row(NamedTuple):
     """One line of a tree. wanted: the requirement that leads here, where the manifest states one; again: shown in full before.
 
-    variant: the one that brought it in, as `tls=openssl`; having: the variants that it has itself.
+    variant: the one that brought it in, as `tls=openssl`; having: the variants that it has itself. kind: atom, pin, source, toolchain or
+    package; platform: of the last two; more: packages of a toolchain, or files of a source, that have no line of their own.
     """
 
     depth: int
@@ -37,10 +41,13 @@ class Row(NamedTuple):
     drawn: str  # the branches before it
     variant: str = ""
     having: tuple[str, ...] = ()
+    kind: str = ATOM
+    platform: str = ""
+    more: int = 0
 
 
 class Old(NamedTuple):
-    """A locked atom or pin that could be another version. update: what git atom update would choose; newest: of its set; why: what is wrong."""
+    """A locked atom, pin or package that could be another version. update: what git atom update would choose; newest: of its set; why: what is wrong."""
 
     name: str
     locked: str
@@ -50,50 +57,54 @@ class Old(NamedTuple):
 
 
 def tree(host: Host, names: Sequence[str], *, inverted: bool = False) -> list[Row]:
-    """The locked graph from the atom at hand down, or from the named atoms; inverted from the named (or the lowest) atoms up.
+    """The locked graph from the atom at hand down, or from what is named; inverted from what is named (or the lowest) up.
 
     Raises CannotError ATOM-8712 without a lock, NegativeError ATOM-8708 for a name that is not in it.
     """
     files, manifest = _read(host)
-    found = solution(manifest, files.old)
-    known = {one.candidate.name for one in found.chosen}
-    for name in names:
-        if name not in known:
-            raise unknown(name, known, files.lock)
-    having = {(atom.name, str(atom.version)): atom.variants for atom in files.old.atoms}
+    shown = _graph(files, manifest, names)
+    found = shown.solution
     if inverted:
         tops = names or _lowest(found)
-        return _draw([_row(b, 0, having) for name in tops for b in paths.inverted(found, name)])
+        return _draw([_row(b, 0, shown)._replace(more=0) for name in tops for b in paths.inverted(found, name)])
     if names:
-        return _draw([_row(b, 0, having) for name in names for b in paths.tree(_from(found, name))])
+        return _draw([_row(b, 0, shown) for name in names for b in paths.tree(_from(found, name))])
     own = choices.default(manifest, files.old.taken)
     top = Row(0, manifest.name, str(manifest.version), "", "", False, "", "", choices.told(manifest, own))
-    return _draw([top, *(_row(b, 1, having) for b in paths.tree(found))])
+    return _draw([top, *(_row(b, 1, shown) for b in paths.tree(found))])
 
 
 def why(host: Host, name: str, *, every: bool = False) -> list[tuple[str, ...]]:
-    """Why an atom is in the lock: the shortest path to it from the atom at hand, or every one, shortest first.
+    """Why something is in the lock: for each thing of this name a shortest path from the atom at hand, or every one, shortest first.
 
     Raises CannotError ATOM-8712 without a lock, NegativeError ATOM-8708 for a name that is not in it.
     """
     files, manifest = _read(host)
-    found = solution(manifest, files.old)
-    known = {one.candidate.name for one in found.chosen}
-    if name not in known:
-        raise unknown(name, known, files.lock)
+    shown = _graph(files, manifest, [name])
     top = f"{manifest.name} {manifest.version}"
-    shown = paths.every(found, name) if every else [paths.shortest(found, name)]
-    return [(top, *(_step(step.wanted, step.chosen) for step in path)) for path in shown]
+    ways = paths.every(shown.solution, name) if every else paths.shortest(shown.solution, name)
+    return [(top, *(_step(files, shown, way, at) for at in range(len(way)))) for way in ways]
+
+
+def _graph(files: Files, manifest: Manifest, names: Sequence[str]) -> Graph:
+    """The graph of a lock with the named packages in it. Raises NegativeError ATOM-8708 for a name that is not there."""
+    shown = graph(manifest, files.old, names)
+    for name in names:
+        if name not in shown.names:
+            packages = {package.name for one in files.old.toolchains for package in one.packages}
+            raise unknown(name, graph(manifest, files.old).names, files.lock, packages)
+    return shown
 
 
 def outdated(host: Host, *, offline: bool = False) -> list[Old]:
-    """The locked atoms of other sets for which there is something newer, or which were retracted, and the pins whose ref has moved.
+    """What is locked and not the newest: atoms of other sets (or retracted ones), pins whose ref has moved, packages of the distribution.
 
-    Asks their sets and repositories, with `offline` no repository. Raises CannotError ATOM-8712 without a lock, and what choosing raises.
+    Asks their sets and repositories, with `offline` no repository; of packages the lists that are kept, and fetches those only where there
+    are none. Raises CannotError ATOM-8712 without a lock, and what choosing raises.
     """
     from git_atom.app.lock import choosing, pinning
 
-    files, _ = _read(host)
+    files, manifest = _read(host)
     ground: Ground = intent.stand(host, files, offline=offline, consent=None)
     out = [
         Old(name, *words) for name, *words in choosing.newer(ground._replace(anew=True)) if words[0] != words[2] or words[3]
@@ -105,6 +116,65 @@ def outdated(host: Host, *, offline: bool = False) -> list[Old]:
             out.append(
                 Old(pin.name, pin.commit[:_SHORT], new, new, "" if commit else f"there is no '{pin.ref}' any more")
             )
+    return out + _of_debian(host, files.old, manifest, offline)
+
+
+def _of_debian(host: Host, lock: Lock, manifest: Manifest, offline: bool) -> list[Old]:
+    """Source packages and packages of this platform's toolchain that the lists of their suite have in newer versions."""
+    suite = manifest.toolchain.suite if manifest.toolchain else ""
+    if not suite:
+        return []
+    try:
+        return [*_sources(host, lock, suite, offline), *_packages(host, lock, manifest, suite, offline)]
+    except (CannotError, UnavailableError) as error:
+        # a package that is gone, or a machine that cannot have these lists: what is known of atoms and pins is told all the same
+        return [Old("toolchain", f"debian {suite}", "", f"debian {suite}", f"not compared: {error.what}")]
+
+
+def _sources(host: Host, lock: Lock, suite: str, offline: bool) -> list[Old]:
+    from git_atom.ingest.apt import AptState
+
+    rows = {fetch.name: fetch for fetch in lock.fetches if fetch.package}
+    state = AptState(host, suite, "src")
+    if not rows or (offline and not state.kept()):
+        return []
+    newest = state.newest(sorted({fetch.package for fetch in rows.values()}))
+    found = ((name, row.version, newest.get(row.package, row.version)) for name, row in rows.items())
+    return [Old(name, now, best, best, "") for name, now, best in found if key(best) > key(now)]
+
+
+def _packages(host: Host, lock: Lock, manifest: Manifest, suite: str, offline: bool) -> list[Old]:
+    from git_atom.app.lock import sourcing
+    from git_atom.app.world import imports
+    from git_atom.ingest.apt import AptState
+
+    one = next((t for t in lock.toolchains if t.platform == sourcing.platform()), None)
+    state = AptState(host, suite)
+    if one is None or (offline and not state.kept()):
+        return []
+    asked = choices.toolchain(manifest, lock.taken)
+    then = {deb.name: deb.version for deb in imports.resolve(host, asked, suite)}
+    return newer_packages(
+        {p.name: p.version for p in one.packages}, asked, then, state.newest(asked), f"debian {suite}"
+    )
+
+
+def newer_packages(
+    locked: Mapping[str, str], asked: Sequence[str], then: Mapping[str, str], newest: Mapping[str, str], world: str
+) -> list[Old]:
+    """Which packages are newer than locked. then: what an update would come to; newest: of the packages asked for; world: of what suite."""
+    named = sorted(set(asked) & locked.keys())
+    out = []
+    for name in named:
+        now = locked[name]
+        update, best = then.get(name, now), newest.get(name, now)
+        if max(key(update), key(best)) > key(now):
+            out.append(Old(name, now, update, best, ""))
+    others = sum(key(then.get(name, now)) > key(now) for name, now in locked.items() if name not in named)
+    if others:
+        out.append(
+            Old("toolchain", world, "", world, f"{others} other package{'s are' if others > 1 else ' is'} newer")
+        )
     return out
 
 
@@ -115,48 +185,8 @@ def _read(host: Host) -> tuple[Files, Manifest]:
     return files, files.value
 
 
-def solution(manifest: Manifest, lock: Lock) -> Solution:
-    """A lock as the solution that it is, with the manifest's requirements on the edges from the atom at hand; pins by their commits.
-
-    The origin of an edge is the variant that brought it in, where one did.
-    """
-    order = sorted(lock.atoms, key=lambda a: (a.name, a.set))
-    place: dict[Edge, int] = {atom.edge: at for at, atom in enumerate(order)}
-    stated = {dep.name: str(dep.requirement) for dep in manifest.deps}
-    taken = [variant.text((v.name, v.chosen)) for v in lock.variants]
-    links = [
-        Link(
-            -1,
-            Requirement((Term(d.atom[1], stated.get(d.key, "")),), _by(taken, d.key), "/".join(d.uses)),
-            place[d.atom],
-        )
-        for d in lock.deps
-        if d.uses
-    ]
-    links += [
-        Link(place[atom.edge], Requirement((Term(edge[1]),), _by(atom.variants, edge[1])), place[edge])
-        for atom in order
-        for edge in sorted({*atom.run, *atom.build})
-    ]
-    worlds = sorted({t.environment for t in lock.toolchains if t.environment})
-    spec = str(manifest.toolchain.requirement) if manifest.toolchain else ""
-    links += [Link(-1, Requirement((Term(e[1], spec),), kind="toolchain"), place[e]) for e in map(parse_edge, worlds)]
-    links += [
-        Link(-1, Requirement((Term(pin.name, pin.ref),), kind="pin"), at)
-        for at, pin in enumerate(lock.pins, len(order))
-    ]
-    things = [(atom.name, str(atom.version)) for atom in order] + [(pin.name, pin.commit[:_SHORT]) for pin in lock.pins]
-    chosen = tuple(Chosen("", Candidate(name, version), True) for name, version in things)
-    return Solution(chosen, tuple(sorted(links, key=lambda e: (e.asker, e.wanted.terms, e.wanted.kind, e.target))))
-
-
-def _by(variants: Sequence[str], key: str) -> str:
-    """The variants that are taken by a candidate."""
-    return ", ".join(text for text in variants if text.partition("=")[2] == key)
-
-
 def _from(found: Solution, name: str) -> Solution:
-    """The same graph with one atom as its only root."""
+    """The same graph with what has this name as its only roots."""
     below = tuple(edge for edge in found.edges if edge.asker >= 0)
     roots = [
         Link(-1, Requirement((Term(name),)), at) for at, one in enumerate(found.chosen) if one.candidate.name == name
@@ -165,26 +195,27 @@ def _from(found: Solution, name: str) -> Solution:
 
 
 def _lowest(found: Solution) -> list[str]:
-    """The atoms that need no other."""
+    """What needs nothing else."""
     askers = {edge.asker for edge in found.edges}
-    return [one.candidate.name for at, one in enumerate(found.chosen) if at not in askers]
+    return [*dict.fromkeys(one.candidate.name for at, one in enumerate(found.chosen) if at not in askers)]
 
 
-def _row(branch: Branch, deeper: int, having: Mapping[tuple[str, str], tuple[str, ...]]) -> Row:
-    wanted = branch.wanted.terms[0].spec if branch.wanted else ""
-    kind = branch.wanted.kind if branch.wanted and wanted else ""
-    one = branch.chosen.candidate
-    by = branch.wanted.origin if branch.wanted else ""
+def _row(branch: Branch, deeper: int, shown: Graph) -> Row:
+    wanted, one, told = branch.wanted, branch.chosen.candidate, shown.told[branch.chosen]
+    spec = wanted.terms[0].spec if wanted else ""
     return Row(
         branch.depth + deeper,
         one.name,
         one.version,
-        wanted,
-        kind,
+        spec,
+        wanted.kind if wanted and spec else "",
         branch.again,
         "",
-        by,
-        having.get((one.name, one.version), ()),
+        wanted.origin if wanted else "",
+        told.having,
+        told.kind,
+        branch.chosen.scope if told.kind in (TOOLCHAIN, PACKAGE) else "",
+        told.more,
     )
 
 
@@ -201,6 +232,40 @@ def _draw(rows: Sequence[Row]) -> list[Row]:
     return out[::-1]
 
 
-def _step(wanted: Requirement, chosen: Chosen) -> str:
-    said = ", ".join(filter(None, [wanted.terms[0].spec, wanted.origin]))
-    return f"{chosen.candidate} ({said})" if said else str(chosen.candidate)
+def _step(files: Files, shown: Graph, way: Sequence[Step], at: int) -> str:
+    """A step of a path, with what is said of it in parentheses: for files and packages where the manifest names them, too."""
+    wanted, chosen = way[at]
+    said = [wanted.terms[0].spec, wanted.origin]
+    kind = shown.told[chosen].kind
+    if kind == SOURCE:
+        said.append(_place(files, "srcs", chosen.candidate.name))
+    elif kind == TOOLCHAIN:
+        said = [chosen.scope]
+    elif wanted.kind == CLOSURE:
+        by = _askers(files, chosen.scope) or (way[at - 2].chosen.candidate.name if at > 1 else "")
+        said = [f"in the closure of {by}"]
+    elif kind == PACKAGE:
+        said.append(_asked_at(files, chosen.candidate.name))
+    text = ", ".join(filter(None, said))
+    return f"{chosen.candidate} ({text})" if text else str(chosen.candidate)
+
+
+def _askers(files: Files, platform: str) -> str:
+    """The packages that a toolchain was asked for, and where: `gcc, make at atom.toml:7; dash at atom.toml:9`."""
+    rows: dict[str, list[str]] = {}
+    for name in next((one.debian for one in files.old.toolchains if one.platform == platform), ()):
+        rows.setdefault(_asked_at(files, name), []).append(name)
+    return "; ".join(f"{', '.join(names)} at {place}" for place, names in rows.items())
+
+
+def _asked_at(files: Files, package: str) -> str:
+    """Where the manifest asks for a package: in [toolchain], or as a candidate of a variant."""
+    tools = files.value.toolchain
+    if tools and package in tools.debian:
+        return _place(files, "toolchain", "debian", tools.debian.index(package))
+    variant = next((name for name, some in files.value.provide if package in some), "")
+    return _place(files, "provide", variant) if variant else _place(files, "toolchain")
+
+
+def _place(files: Files, *path: str | int) -> str:
+    return manifests.place(files.data, files.manifest, path)

@@ -121,14 +121,14 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "tree",
         "show the locked graph",
-        (Arg("name", "begin at these atoms; the atom at hand when none is named", "*"),),
-        (Opt(("-i", "--invert"), "from the named atoms, or those that need no other, up to what needs them"),),
+        (Arg("name", "begin at these; the atom at hand when none is named", "*"),),
+        (Opt(("-i", "--invert"), "from the named, or those that need no other, up to what needs them"),),
         lists=True,
     ),
     Command(
         "why",
-        "show why an atom is locked",
-        (Arg("name", "an atom of the lock"),),
+        "show why something is locked",
+        (Arg("name", "an atom, pin, source or package of the lock"),),
         (Opt(("--all",), "every path, not only a shortest one"),),
         lists=True,
     ),
@@ -136,7 +136,7 @@ COMMANDS: tuple[Command, ...] = (
         "outdated",
         "show what is locked and could be newer",
         (),
-        (Opt(("--offline",), "use what the store knows"),),
+        (Opt(("--offline",), "use what is known here"),),
         lists=True,
     ),
     Command(

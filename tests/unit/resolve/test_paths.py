@@ -5,7 +5,7 @@ from __future__ import annotations
 from git_atom.resolve.paths import every, inverted, shortest, tree
 from git_atom.resolve.problem import Candidate, Catalogue, Offer, Problem, Requirement, Term
 from git_atom.resolve.solve import solve
-from git_atom.resolve.walk import Solution
+from git_atom.resolve.walk import Chosen, Edge, Solution
 
 NEEDS = {"a": "bc", "b": "d", "c": "bd", "d": "ea", "e": "", "x": "e"}
 
@@ -27,10 +27,21 @@ def names(path: object) -> str:
 
 
 def test_the_shortest_path() -> None:
-    assert names(shortest(solution(), "d")) == "abd"
-    assert names(shortest(solution(), "e")) == "xe"
-    assert shortest(solution(), "e")[0].wanted.origin == "atom.toml:2"
-    assert shortest(solution(), "nothing") == ()
+    assert [names(path) for path in shortest(solution(), "d")] == ["abd"]
+    assert [names(path) for path in shortest(solution(), "e")] == ["xe"]
+    assert shortest(solution(), "e")[0][0].wanted.origin == "atom.toml:2"
+    assert shortest(solution(), "nothing") == []
+
+
+def test_the_shortest_path_to_each_of_one_name() -> None:
+    things = [
+        Chosen("", Candidate("z", "1"), True),
+        Chosen("", Candidate("a", "1"), True),
+        Chosen("pin", Candidate("z", "2"), True),
+    ]
+    links = [(-1, "a", 1), (-1, "z", 2), (1, "z", 0)]
+    found = Solution(tuple(things), tuple(Edge(a, Requirement((Term(n),)), b) for a, n, b in links))
+    assert [[str(s.chosen.candidate) for s in path] for path in shortest(found, "z")] == [["z 2"], ["a 1", "z 1"]]
 
 
 def test_every_path_shortest_first_and_bounded() -> None:
