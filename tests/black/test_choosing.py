@@ -312,6 +312,44 @@ def test_explanations(home: Path, run: Run, project: Path, published: Publish) -
     assert locked(project) == {"zlib": "1.2.13", "parser": "2.1.0", "web": "3.0.0"}
 
 
+def test_ways_out_name_what_their_source_has_and_go_in_an_order_that_works(
+    home: Path, run: Run, project: Path, published: Publish
+) -> None:
+    def hints(*argv: str) -> list[str]:
+        done = run("git", "atom", *argv, cwd=project, status=3)
+        return [line.removeprefix("hint: ") for line in done.stderr.splitlines() if line.startswith("hint: ")]
+
+    # two sets have a zlib: the version that would do is of the one that is not asked for
+    one = published("one", ("zlib", "1.3.1", ""), ("zst", "1.0.0", ""))
+    words = need(one, "zlib") + need(one, "zst") + '[provide]\ncomp = ["zlib", "zst", "none"]\n'
+    other = published("other", ("zlib", "9.0.0", ""), ("old", "1.0.0", need(one, "zlib", "^1")), ("var", "1.0.0", words), lock=True)  # fmt: skip
+    published("other", ("v2", "1.0.0", need(other, "var") + 'with = ["comp=zst"]\n'), lock=True)
+    atom(project, "app")
+    run("git", "atom", "add", f"{other}::old", cwd=project)
+    found = hints("add", f"{other}::zlib")
+    assert found == [f"git atom remove old && git atom add {other}::zlib"]
+    run("sh", "-c", found[0], cwd=project)
+    assert locked(project) == {"zlib": "9.0.0"}
+    # what is asked of the atom that is there has to change before what needs that is added
+    (project / "atom.lock").unlink()
+    atom(project, "app")
+    run("git", "atom", "add", "--with", "comp=none", f"{other}::var", cwd=project)
+    text = (project / "atom.toml").read_text()
+    found = hints("add", "--for", "run", f"{other}::v2")
+    assert f"git atom add {other}::var --with comp=zst && git atom add {other}::v2 --for run" in found
+    for hint in found:
+        (project / "atom.toml").write_text(text)
+        run("sh", "-c", hint, cwd=project)
+        assert locked(project)["v2"] == "1.0.0" and 'for = ["run"]' in (project / "atom.toml").read_text()
+    # and what is asked of it now is not taken back, nor forgotten
+    atom(project, "app")
+    run("git", "atom", "add", f"{other}::v2", cwd=project)
+    found = hints("add", "--with", "comp=none", f"{other}::var")
+    assert found == [f"git atom remove v2 && git atom add {other}::var --with comp=none"]
+    run("sh", "-c", found[0], cwd=project)
+    assert locked(project) == {"var": "1.0.0"}
+
+
 # ---- what can be wrong ---------------------------------------------------------------------------------------------------
 
 

@@ -76,7 +76,8 @@ def add(
             data = _unasked(data, one.name)
         wanted.append(one._replace(source=source.url or source.path))
     ground = intent.stand(host, _with(files, data), offline=offline, consent=consent)
-    ground = ground._replace(pending=tuple(str(one) for one in wanted))
+    options = (*(("--for", use) for use in asked.uses), *(("--with", text) for text in _asks(asked) or asked.asks[:1]))
+    ground = ground._replace(pending=tuple(str(one) for one in wanted), options=options)
     made = intent.work_out(ground, _with(files, data))
     data = _settled(data, files.manifest, made.lock, [one.name for one in wanted])
     return _done(files, data, made, ground.repo, dry_run)
@@ -106,8 +107,13 @@ def _values(asked: Asked, one: Uri, source: _Source) -> dict[str, str | tuple[st
         values["version"] = str(one.requirement)
     if asked.uses:
         values["for"] = tuple(use for use in USES if use in asked.uses)
-    told = tuple(sorted({variant.text(variant.parse(text)) for text in asked.asks if text}))
+    told = _asks(asked)
     return values | ({"with": told} if told else {})
+
+
+def _asks(asked: Asked) -> tuple[str, ...]:
+    """The variants that are asked for, as a manifest has them."""
+    return tuple(sorted({variant.text(variant.parse(text)) for text in asked.asks if text}))
 
 
 def _unasked(data: bytes, name: str) -> bytes:

@@ -31,7 +31,8 @@ TOOLCHAIN = "toolchain"
 class Ground(NamedTuple):
     """Host, repository (None outside of one), the manifest's directory, text and value, the lock before, and how to go about it.
 
-    free: names that are chosen anew although they are locked; everything when `anew`. pending: URIs that are about to be added.
+    free: names that are chosen anew although they are locked; everything when `anew`. pending: URIs that are about to be added,
+    options: what is said of all of them, as `git atom add` takes it.
     minimise: the fewest atoms come first, then what is locked and what is newest. work and stock: what other atoms of the same run have
     read of the work tree and of sets. chosen: what was chosen for several atoms together, nothing else is looked at.
     """
@@ -47,6 +48,7 @@ class Ground(NamedTuple):
     free: frozenset[str] = frozenset()
     anew: bool = False
     pending: tuple[str, ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
     minimise: bool = False
     work: Work | None = None
     stock: Stock | None = None

@@ -6,9 +6,11 @@ A way out is told only after the problem was solved with it.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import permutations
 from typing import NamedTuple
 
+from git_atom.app.lock.ground import Want
 from git_atom.app.lock.shelf import Shelf
 from git_atom.core import uri, variant
 from git_atom.core.version import Requirement as Range
@@ -30,11 +32,12 @@ def refusal(shelf: Shelf, failure: Unsolvable, solves: Solves) -> NoSolutionErro
     for _ in range(MAX_ROUNDS):
         read = len(shelf.packages)
         ways = _of_candidates(shelf, told, solves)
-        ways += [way for way in told.ways if _possible(way) and solves(_roots(shelf, way))]
+        meant = [tuple(_of_its_source(shelf, change) for change in way) for way in told.ways if _possible(way)]
+        ways += [way for way in meant if solves(_roots(shelf, way))]
         if len(shelf.packages) == read:
             break
         told = explain(failure, ways=6)  # what was read meanwhile may rule a way out, or shorten a chain
-    hints = [command for way in ways if (command := _command(shelf, way))]
+    hints = [command for way in ways if (command := _command(shelf, way, solves))]
     hint = "\n".join(list(dict.fromkeys(hints))[:MAX_WAYS])
     first = told.lines[0].rule.wanted if told.lines else None
     names = sorted({one.manifest.name for one in shelf.hands.values()})
@@ -109,22 +112,34 @@ def _possible(way: Way) -> bool:
     return all(change.kind in (RELAX, REMOVE) for change in way)
 
 
+def _of_its_source(shelf: Shelf, change: Change) -> Change:
+    """The change; where it is to another atom of that name, which its source does not have, to do without the one that is wanted."""
+    if change.wanted is None or change.candidate is None:
+        return change
+    made = shelf.settling.decision(change.candidate)
+    edge = made.edge if made else shelf.thing(change.candidate).edge
+    return change if edge == shelf.edge_of(change.wanted) else Change(REMOVE, change.wanted, None)
+
+
 def _of_candidates(shelf: Shelf, told: Explanation, solves: Solves) -> list[Way]:
     """For variants of an atom at hand that are at issue: to have another version of what could take one."""
     at_issue = [line.rule.wanted for line in told.lines if line.rule.wanted and not line.rule.name]
     ways: list[Way] = []
     for wanted in (one for root in at_issue for asking in shelf.candidates(root) for one in asking.version):
         found = [c for c in shelf.find(wanted.terms[0]._replace(spec="")) if not c.excluded]
-        tried = ((Change(RELAX, wanted, candidate),) for candidate in found[:MAX_WAYS])
+        tried = ((_of_its_source(shelf, Change(RELAX, wanted, candidate)),) for candidate in found[:MAX_WAYS])
         ways += [way for way in tried if solves(_roots(shelf, way))][:1]
     return ways
 
 
-def _roots(shelf: Shelf, way: Way) -> list[Requirement]:
-    """The roots after a way was gone."""
+def _roots(shelf: Shelf, way: Way, folder: str = "", absent: Collection[str] = ()) -> list[Requirement]:
+    """The roots after a way was gone; with a folder those of its manifest alone, where some dependencies are not yet."""
     changed = {change.wanted: change for change in way if change.wanted}
     out = []
     for root in shelf.roots:
+        asker = shelf.asker(root)
+        if folder and (shelf.whose(root).folder != folder or (asker and asker[0].dep.name in absent)):
+            continue
         taken = next((asking for asking in shelf.candidates(root) if changed.keys() & set(asking.version)), None)
         for wanted in taken.wanted if taken else (root,):
             out += _after(shelf, wanted, changed.get(wanted))
@@ -144,50 +159,104 @@ def _after(shelf: Shelf, wanted: Requirement, change: Change | None) -> list[Req
     return [wanted._replace(terms=(shelf.term(thing.edge, Range.parse(f"={thing.version}")),))]
 
 
-class _Edit(NamedTuple):
-    """What commands change in one manifest: what is taken out and added, and what atoms are asked for from now on, by `source::name`."""
+Option = tuple[str, str]
 
-    removes: list[str]
+
+class _Step(NamedTuple):
+    """One command that edits a manifest: what of a way out it does, and which of the atoms that are being asked for it adds."""
+
+    verb: str
+    options: tuple[Option, ...]
+    words: list[str]
+    changes: list[Change]
     adds: list[str]
-    asks: dict[str, dict[str, str]]
 
 
-def _command(shelf: Shelf, way: Way) -> str:
-    """What to type for a way out; empty when it would take back what is being asked for."""
-    pending = {uri.Uri.parse(text).name: text for text in shelf.ground.pending}
-    edits = {shelf.ground.folder: _Edit([], [], {})}  # by directory
+def _command(shelf: Shelf, way: Way, solves: Solves) -> str:
+    """What to type for a way out; empty when it would take back what is being asked for, or can be done in no order."""
+    ground = shelf.ground
+    edits: dict[str, dict[str, tuple[Want, list[Change]]]] = {ground.folder: {}}  # by directory and key
     for change in way:
         asker = shelf.asker(change.wanted) if change.wanted else None
         if asker is None or not asker[0].is_dependency:
             return ""
-        (want, ask), dep = asker, asker[0].dep
-        edit = edits.setdefault(want.ground.folder, _Edit([], [], {}))
-        source = f"{uri.redact(dep.url or dep.path)}::{shelf.named(want)}"
+        edit = edits.setdefault(asker[0].ground.folder, {})
+        edit.setdefault(asker[0].dep.name, (asker[0], []))[1].append(change)
+    lines: list[str] = []
+    for folder, edit in edits.items():
+        steps = _steps(shelf, edit, ground.pending if folder == ground.folder else ())
+        ordered = None if steps is None else _ordered(shelf, folder, steps, solves)
+        if ordered is None:
+            return ""
+        lines += [_line(os.path.relpath(folder, ground.host.cwd), step) for step in ordered]
+    return " && ".join(lines)
+
+
+def _steps(shelf: Shelf, edit: Mapping[str, tuple[Want, list[Change]]], pending: Sequence[str]) -> list[_Step] | None:
+    """The commands that edit one manifest, and add what is pending; None when they would take that back."""
+    steps: dict[tuple[str, tuple[Option, ...]], _Step] = {}
+    left = {uri.Uri.parse(text).name: text for text in pending}
+    for key, (want, changes) in edit.items():
+        asked = left.pop(key, "")
+        typed = _typed(shelf, want, changes, asked)
+        if typed is None:
+            return None
+        step = steps.setdefault(typed[:2], _Step(*typed[:2], [], [], []))
+        step.words.append(typed[2])
+        step.changes.extend(changes)
+        step.adds.extend([key] if asked else [])
+    if left:
+        last = ("add", shelf.ground.options)
+        step = steps.setdefault(last, _Step(*last, [], [], []))
+        step.words.extend(left.values())
+        step.adds.extend(left)
+    return sorted(steps.values(), key=lambda step: step.verb != "remove")
+
+
+def _typed(
+    shelf: Shelf, want: Want, changes: Sequence[Change], pending: str
+) -> tuple[str, tuple[Option, ...], str] | None:
+    """What changes one dependency: subcommand, options and word; None when that would take back what is being asked for (pending)."""
+    dep, asks = want.dep, dict(want.dep.asks)
+    source = f"{uri.redact(dep.url or dep.path)}::{shelf.named(want)}"
+    word, options = pending or source, shelf.ground.options if pending else ()
+    for change in changes:
+        asker = shelf.asker(change.wanted) if change.wanted else None
+        ask, found = asker[1] if asker else None, change.candidate if change.kind == RELAX else None
         if ask is not None:
-            left = edit.asks.setdefault(source, dict(dep.asks))
-            made = shelf.settling.decision(change.candidate) if change.candidate and change.kind == RELAX else None
-            left.pop(ask[0])
-            left |= {ask[0]: made.word} if made else {}
-        elif change.kind == REMOVE or change.candidate is None:
-            if dep.name in pending:
-                return ""
-            edit.removes.append(dep.name)
+            if ("--with", variant.text(ask)) in options:
+                return None
+            made = shelf.settling.decision(found) if found else None
+            asks.pop(ask[0])
+            asks |= {ask[0]: made.word} if made else {}
+        elif found is None:
+            return None if pending else ("remove", (), dep.name)
         else:
-            edit.adds.append(f"{source}@^{shelf.thing(change.candidate).version}")
-            pending.pop(dep.name, None)
-    edits[shelf.ground.folder].adds.extend(pending.values())
-    cwd = shelf.ground.host.cwd
-    return " && ".join(line for folder, edit in edits.items() for line in _typed(os.path.relpath(folder, cwd), edit))
+            word = f"{source}@^{shelf.thing(found).version}"
+    if asks != dict(dep.asks):
+        texts = [variant.text(ask) for ask in sorted(asks.items())] or [""]
+        options = (*(one for one in options if one[0] != "--with"), *(("--with", text) for text in texts))
+    return "add", options, word
 
 
-def _typed(folder: str, edit: _Edit) -> list[str]:
-    """Commands that edit the manifest of a directory."""
+def _ordered(shelf: Shelf, folder: str, steps: Sequence[_Step], solves: Solves) -> Sequence[_Step] | None:
+    """Commands that edit one manifest, in an order in which it has a solution after each; None when there is no such order."""
+    adds = {name for step in steps for name in step.adds}
+    for order in permutations(steps) if len(steps) <= _MOST else ():
+        for done in (order[:count] for count in range(1, len(order))):
+            way = tuple(change for step in done for change in step.changes)
+            absent = adds - {name for step in done for name in step.adds}
+            if not solves(_roots(shelf, way, folder, absent)):
+                break
+        else:
+            return order
+    return None
+
+
+def _line(folder: str, step: _Step) -> str:
+    """A command to paste."""
     import shlex
 
     git = "git" if folder == "." else f"git -C {shlex.quote(folder)}"
-    words = [f"{git} atom remove {' '.join(map(shlex.quote, edit.removes))}"] if edit.removes else []
-    words += [f"{git} atom add {' '.join(map(shlex.quote, edit.adds))}"] if edit.adds else []
-    for source, left in sorted(edit.asks.items()):
-        told = [shlex.quote(variant.text(ask)) for ask in sorted(left.items())] or ["''"]
-        words.append(f"{git} atom add {shlex.quote(source)} {' '.join(f'--with {text}' for text in told)}")
-    return words
+    words = [shlex.quote(word) for word in step.words]
+    return " ".join([git, "atom", step.verb, *words, *(f"{o} {shlex.quote(value)}" for o, value in step.options)])
