@@ -252,8 +252,12 @@ def _edited(where: str, line: int = 0) -> MalformedError:
         "the lock is not in its canonical form",
         where=f"{where}:{line}" if line else where,
         note="it was edited by hand, or a merge left its marks",
-        hint=f"take a version that was committed, or delete '{where}', and run git atom lock",
+        hint=_way_back(where),
     )
+
+
+def _way_back(where: str) -> str:
+    return f"take a version that was committed, or delete '{where or FILE}', and run git atom lock"
 
 
 def _rows(data: bytes, where: str) -> list[Row]:
@@ -389,7 +393,7 @@ def _check(lock: Lock, where: str) -> None:
             "ATOM-1031",
             f"the lock does not hold together: {problem}",
             where=where,
-            hint="run git atom lock to write it anew",
+            hint=_way_back(where),
         )
 
 

@@ -162,3 +162,12 @@ def test_does_not_hold_together(lock: Lock) -> None:
     with pytest.raises(MalformedError) as caught:
         text.format(lock)
     assert caught.value.code == "ATOM-1031"
+
+
+def test_the_way_back_from_a_lock_that_does_not_hold_together() -> None:
+    # to run git atom lock alone reads it first, and comes to the same error
+    data = text.format(SAMPLE)
+    with pytest.raises(MalformedError) as caught:
+        text.parse(data[: data.index(b"[[atoms]]")] + data[data.index(b"[[pins]]") :], "app/atom.lock")
+    assert caught.value.code == "ATOM-1031"
+    assert caught.value.hint == "take a version that was committed, or delete 'app/atom.lock', and run git atom lock"
