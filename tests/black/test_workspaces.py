@@ -352,8 +352,17 @@ def test_together_the_fewest_atoms(home: Path, run: Run, project: Path, publishe
     atom(project / "a", "a", more=need(web, "web"))
     atom(project / "b", "b", more=need(web, "web", ">=1.1") + need(deep, "deep"))
     atom(project / "c", "c")
-    run("git", "atom", "lock", "--all", "--minimise", cwd=project)
+    run("git", "atom", "lock", "--all", cwd=project)
+    # what --locked refuses, its hint does: chosen as it was asked for
+    done = run("git", "atom", "lock", "a", "--minimise", "--locked", cwd=project, status=1)
+    assert "hint: git atom lock --minimise a\n" in done.stderr
+    run("git", "atom", "lock", "--minimise", "a", cwd=project)
+    run("git", "atom", "lock", "a", "--minimise", "--locked", cwd=project)
     assert locked(project / "a") == {"web": "1.0.0"} and locked(project / "b") == {"web": "1.1.0", "deep": "1.0.0"}
+    done = run("git", "atom", "lock", "--all", "--together", "--minimise", "--locked", cwd=project / "c", status=1)
+    assert "hint: git atom lock --all --together --minimise\n" in done.stderr
+    done = run("git", "atom", "lock", "a", "b", "--together", "--minimise", "--locked", cwd=project, status=1)
+    assert "hint: git atom lock --together --minimise a b\n" in done.stderr
     run("git", "atom", "lock", "--all", "--together", "--minimise", cwd=project)
     assert locked(project / "a") == locked(project / "b") == {"web": "1.1.0", "deep": "1.0.0"}
     atom(project / "b", "b", more=need(web, "web"))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Change(NamedTuple):
     """One difference between two locks. old and new are versions or short digests, empty where it came or went."""
 
-    kind: str  # atom, variant, source, pin, package, toolchain
+    kind: str  # atom, variant, source, pin, package, toolchain; where else nothing is told of it, dependency and set
     name: str
     old: str
     new: str
@@ -223,7 +223,23 @@ def differences(old: Lock, new: Lock) -> list[Change]:
     out += _compare("toolchain", *({k: f"{_short(t.root)} ({len(t.packages)} packages)" for k, t in one.items()} for one in (before, after)))  # fmt: skip
     for name in sorted(before.keys() & after.keys()):
         out += _compare("package", *({p.name: p.version for p in one[name].packages} for one in (before, after)))
-    return out
+    return out + _terms(old, new, {(change.kind, change.name.partition(" ")[0]) for change in out})
+
+
+def _terms(old: Lock, new: Lock, told: set[tuple[str, str]]) -> list[Change]:
+    """What changed in how things are asked for, of those of which nothing else is told."""
+    out = _compare("source", *({f.name: f.url for f in one.fetches} for one in (old, new)))
+    out += _compare(
+        "pin", *({p.name: " ".join(filter(None, (p.git, p.ref, p.entry))) for p in one.pins} for one in (old, new))
+    )
+    out += _compare("toolchain", *({t.platform: " ".join(filter(None, (t.suite, *t.debian, t.environment))) for t in one.toolchains} for one in (old, new)))  # fmt: skip
+    out = [change for change in out if (change.kind, change.name) not in told]
+    deps = [[d for d in one.deps if ("atom", d.atom[1]) not in told] for one in (old, new)]
+    out += _compare("dependency", *({d.key: ", ".join(d.uses) or "not taken" for d in some} for some in deps),
+                    *({d.key: d.atom[0] for d in some} for some in deps))  # fmt: skip
+    mirrors = [{_short(s.anchor): ", ".join(s.mirrors) or "no place" for s in one.sets} for one in (old, new)]
+    both = mirrors[0].keys() & mirrors[1].keys()
+    return out + _compare("set", *({anchor: one[anchor] for anchor in both} for one in mirrors))
 
 
 def _settled(lock: Lock) -> dict[str, str]:

@@ -87,12 +87,12 @@ def lock(host: Host, which: Which, how: How, *, locked: bool = False, frozen: bo
     """
     places, repo = _places(host, which)
     if frozen:
-        return tuple(_each(places, lambda place: _held(intent.read(host, place))))
+        return tuple(_each(places, lambda place: _held(intent.read(host, place), which)))
     run = _Run(host, repo, how, Notes(host), {}, which.together and len(places) > 1)
     rest = places if how.minimise or run.together else _moved(run, places)
     found = _work_out(run, rest) if rest else []
     if locked:
-        _each(found, _refuse)
+        _each(found, lambda one: _refuse(*one, which, how))
     return _written(run, places, found)
 
 
@@ -290,26 +290,35 @@ def _words(files: Files) -> Iterator[tuple[Edge, str, str]]:
 # ---- outcome -------------------------------------------------------------------------------------------------------------
 
 
-def _held(files: Files) -> Locked:
+def _held(files: Files, which: Which) -> Locked:
     problems = disagreements(files.value, files.old) if files.before is not None else ["it is not there"]
     if problems:
         raise NegativeError("ATOM-8045", f"'{files.lock}' does not fit its manifest", note="\n".join(problems[:20]),
-                            hint=_command(files))  # fmt: skip
+                            hint=_command(files, which, How()))  # fmt: skip
     return Locked(files.lock, False)
 
 
-def _refuse(found: tuple[Files, Made]) -> None:
-    files, made = found
+def _refuse(files: Files, made: Made, which: Which, how: How) -> None:
     if made.changed:
-        raise NegativeError("ATOM-8044", f"'{files.lock}' would change", note="\n".join(str(c) for c in made.changes[:20]) or "it is not there yet",
-                            hint=_command(files))  # fmt: skip
+        changes = [str(c) for c in made.changes[:20]] + (["it is not there yet"] if files.before is None else [])
+        raise NegativeError("ATOM-8044", f"'{files.lock}' would change", note="\n".join(changes), hint=_command(files, which, how))  # fmt: skip
 
 
-def _command(files: Files) -> str:
+def _command(files: Files, which: Which, how: How) -> str:
+    """The command that writes a lock as it was asked for here: with all of those that it is chosen together with, else it alone."""
     import shlex
 
-    folder = os.path.dirname(files.lock)
-    return f"git atom lock {shlex.quote(folder)}" if folder else "git atom lock"
+    together = which.together
+    flags = {
+        "--all": together and which.everything,
+        "--together": together,
+        "--minimise": how.minimise,
+        "--offline": how.offline,
+    }
+    folders = which.folders if together else (os.path.dirname(files.lock),)
+    return " ".join(
+        ["git atom lock", *(flag for flag, given in flags.items() if given), *map(shlex.quote, filter(None, folders))]
+    )
 
 
 def _each(things: Iterable[T], make: Callable[[T], R]) -> list[R]:
