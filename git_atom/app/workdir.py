@@ -25,14 +25,32 @@ def within(path: str, folder: str) -> bool:
 
 
 def manifest_at(folder: str, shown: str, where: str = "") -> tuple[bytes, Manifest]:
-    """Bytes and value of a directory's manifest, called `shown` in messages; raises CannotError ATOM-8040 when there is none."""
+    """Bytes and value of a directory's manifest, called `shown` in messages; raises CannotError ATOM-8040 when there is none.
+
+    Where the current directory lacks one, and a directory above it in its repository has one, it tells of that.
+    """
     try:
         with open(os.path.join(folder, manifests.FILE), "rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
-        target = os.path.dirname(shown) or "."
-        raise CannotError("ATOM-8040", f"there is no '{shown}'", where=where, hint=f"git atom new {target}") from error
+        import shlex
+
+        target = os.path.dirname(shown)
+        above = "" if target else _above(folder)
+        raise CannotError("ATOM-8040", f"there is no '{shown}'", where=where,
+                          note=f"the atom around this directory is at '{above}'" if above else "",
+                          hint=f"cd {above}" if above else f"git atom new {shlex.quote(target or '.')}") from error  # fmt: skip
     return data, manifests.parse(data, shown)
+
+
+def _above(folder: str) -> str:
+    """The nearest directory above a folder of a work tree that has a manifest, as seen from there; empty when none does."""
+    place, up = os.path.realpath(folder), ""
+    while not os.path.lexists(os.path.join(place, ".git")) and place != os.sep:
+        place, up = os.path.dirname(place), os.path.join(up, os.pardir)
+        if os.path.lexists(os.path.join(place, manifests.FILE)):
+            return up
+    return ""
 
 
 def lock_at(folder: str, shown: str) -> tuple[bytes | None, Lock]:

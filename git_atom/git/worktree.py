@@ -158,9 +158,10 @@ def tree_id(files: list[Leaf], fmt: str) -> Oid:
 
 
 def named(repo: Repo, name: str) -> list[str]:
-    """The paths (relative to the work tree, in order) of files of one name that are tracked or could be; [] without a work tree."""
+    """The paths (relative to the work tree, in order) of files of one name that are there, tracked or could be; [] without a work tree."""
     if repo.work_tree is None:
         return []
     argv = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--full-name", "--"]
     out = proc.check([*argv, f":(top,glob)**/{name}"], env=repo.env, cwd=repo.work_tree)
-    return sorted({os.fsdecode(path) for path in out.split(b"\0") if path})
+    paths = {os.fsdecode(path) for path in out.split(b"\0") if path}
+    return sorted(path for path in paths if os.path.lexists(os.path.join(repo.work_tree, path)))

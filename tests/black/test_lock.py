@@ -97,6 +97,7 @@ def test_path_dependencies(project: Path, run: Run) -> None:
     assert (
         "ATOM-8042" in done.stderr and "git atom lock lib" in done.stderr and not (project / "app/atom.lock").exists()
     )
+    assert "hint: git atom lock ../lib\n" in run("git", "atom", "lock", cwd=project / "app", status=128).stderr
     for name in ("base", "lib", "app"):
         run("git", "atom", "lock", name, cwd=project)
     text = (project / "app/atom.lock").read_text()
@@ -120,6 +121,11 @@ def test_path_dependencies(project: Path, run: Run) -> None:
 def test_path_dependency_mistakes(project: Path, run: Run) -> None:
     atom(project / "a", "a", more='[deps.b]\npath = "../b"\n')
     assert "ATOM-8040" in run("git", "atom", "lock", "a", cwd=project, status=128).stderr
+    # what to type is told from where one stands
+    assert "hint: git atom new ../b\n" in run("git", "atom", "lock", cwd=project / "a", status=128).stderr
+    (project / "a/src").mkdir()
+    assert "hint: cd ..\n" in run("git", "atom", "lock", cwd=project / "a/src", status=128).stderr
+    assert "hint: git atom new .\n" in run("git", "atom", "lock", cwd=project, status=128).stderr
     atom(project / "b", "b")
     run("git", "atom", "lock", "b", cwd=project)
     run("git", "atom", "lock", "a", cwd=project)

@@ -173,16 +173,21 @@ def _source(host: Host, files: Files, before: Manifest, wanted: Uri) -> _Source:
     place = asking.locate(host, text)
     top = os.path.realpath(repo.work_tree) if repo and repo.work_tree else ""
     if top and os.path.isfile(os.path.join(place, manifests.FILE)) and workdir.within(os.path.realpath(place), top):
-        return _beside(files, place, wanted)
+        return _beside(files, repo, place, wanted)
     return _Source(place)
 
 
-def _beside(files: Files, place: str, wanted: Uri) -> _Source:
+def _beside(files: Files, repo: Repo | None, place: str, wanted: Uri) -> _Source:
     """An atom of this repository, by the directory it lies in."""
     shown = os.path.relpath(place, files.folder)
     name = workdir.manifest_at(place, os.path.join(shown, manifests.FILE))[1].name
     if name != wanted.name:
-        raise MalformedError("ATOM-8711", f"'{shown}' holds the atom '{name}', not '{wanted.name}'", hint=f"git atom add {wanted.source}::{name}")  # fmt: skip
+        import shlex
+
+        meant = _in_this_repository(files, repo, wanted.name)
+        other = f"{meant.path}::{wanted.name}" if meant else f"{wanted.source}::{name}"
+        hint = f"git atom add {shlex.quote(other)}" if meant or shown != "." else f"git atom add <url>::{wanted.name}"
+        raise MalformedError("ATOM-8711", f"'{shown}' holds the atom '{name}', not '{wanted.name}'", hint=hint)
     return _Source(path=shown)
 
 

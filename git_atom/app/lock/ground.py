@@ -132,11 +132,12 @@ class Work:
     """A work tree during one run: what is on the disk, and in place of some locks those that the run is about to write.
 
     whole: many atoms will be read, so git is asked once for all files. What was read of an atom is kept; a lock has to be put before
-    any atom is read that it is part of.
+    any atom is read that it is part of. cwd: where the user stands, for paths that are told.
     """
 
-    def __init__(self, repo: Repo, *, whole: bool = False) -> None:
+    def __init__(self, repo: Repo, cwd: str, *, whole: bool = False) -> None:
         self.repo = repo
+        self._cwd = os.path.realpath(cwd)
         self.top = os.path.realpath(repo.work_tree or repo.git_dir)
         self._listed = worktree.listing(repo) if whole else None
         self._told: dict[str, tuple[Manifest, Lock]] = {}  # manifests and locks that are known, by the atom's folder
@@ -151,6 +152,10 @@ class Work:
         """An absolute path relative to the top of the work tree; None when it is elsewhere."""
         whole = os.path.realpath(place)
         return os.path.relpath(whole, self.top) if workdir.within(whole, self.top) else None
+
+    def shown(self, path: str) -> str:
+        """A path of the work tree as it is told: from where the user stands."""
+        return os.path.relpath(os.path.join(self.top, path), self._cwd)
 
     def tell(self, folder: str, manifest: Manifest, lock: Lock) -> None:
         """The manifest and lock of the atom in this folder (absolute), so that they are not read again."""
@@ -236,12 +241,12 @@ class Work:
         return self._read[folder]
 
     def _fresh(self, folder: str, where: str, chain: tuple[str, ...]) -> Here:
-        shown = os.path.join(folder, manifests.FILE)
+        shown = self.shown(os.path.join(folder, manifests.FILE))
         told = self._told.get(folder)
         if told is None:
             place = os.path.join(self.top, folder)
             manifest = workdir.manifest_at(place, shown, where)[1]
-            told = (manifest, workdir.lock_at(place, os.path.join(folder, locks.FILE))[1])
+            told = (manifest, workdir.lock_at(place, self.shown(os.path.join(folder, locks.FILE)))[1])
         manifest, lock = told
         wrong = disagreements(manifest, lock)
         below = {d.name: os.path.normpath(os.path.join(folder, d.path)) for d in manifest.deps if d.path}
@@ -249,13 +254,13 @@ class Work:
             if path in (*chain, folder):
                 self.read(path, shown, (*chain, folder))
         if wrong:
-            raise _stale(folder, where, wrong[0])
+            raise _stale(self.shown(folder), where, wrong[0])
         for key, path in below.items():
             row = next(d for d in lock.deps if d.key == key)
             atom, now = lock.atom(row.atom), self.read(path, shown, (*chain, folder))
             taken = atom is None or now.tree == atom.tree
             if not taken or (not row.uses and now.manifest.version != row.version):  # no variant took it
-                raise _stale(folder, where, f"'{path}' has changed since")
+                raise _stale(self.shown(folder), where, f"'{self.shown(path)}' has changed since")
         return Here(folder, manifest, lock, self.tree(folder))
 
 
@@ -270,7 +275,7 @@ def _upwards(path: str) -> list[str]:
 
 def inside(ground: Ground, path: str, where: str) -> tuple[Work, str]:
     """The work tree and a manifest's relative path below it; raises CannotError ATOM-8043 when it leads out of it."""
-    work = ground.work or Work(ground.repo or repos.discover(ground.folder, ground.host.environ))
+    work = ground.work or Work(ground.repo or repos.discover(ground.folder, ground.host.environ), ground.host.cwd)
     found = work.inside(os.path.join(ground.folder, path))
     if found is None:
         raise CannotError("ATOM-8043", f"'{path}' leads out of this repository", where=where,
@@ -316,10 +321,7 @@ def ambiguous(name: str, ground: Ground, places: tuple[str, str]) -> ConflictErr
 
 
 def _stale(folder: str, where: str, why: str) -> CannotError:
-    return CannotError(
-        "ATOM-8042",
-        f"'{folder}' has no lock that fits",
-        where=where,
-        note=why,
-        hint=f"git atom lock {folder}, then this again",
-    )
+    import shlex
+
+    return CannotError("ATOM-8042", f"'{folder}' has no lock that fits", where=where, note=why,
+                       hint=f"git atom lock {shlex.quote(folder)}")  # fmt: skip

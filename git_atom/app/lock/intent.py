@@ -82,7 +82,7 @@ def unknown(name: str, known: set[str], where: str, more: Iterable[str] = ()) ->
 def stand(host: Host, files: Files, *, offline: bool, consent: sets.Consent | None) -> Ground:
     """What choosing stands on, from a directory's files."""
     repo = repository(host, files.folder)
-    work = Work(repo) if repo else None
+    work = Work(repo, host.cwd) if repo else None
     return Ground(host, repo, files.folder, files.data, files.value, files.old, offline, consent, work=work)
 
 

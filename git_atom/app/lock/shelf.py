@@ -17,6 +17,7 @@ from git_atom.app.lock.ground import TOOLCHAIN, Ground, Here, Want, ambiguous, h
 from git_atom.app.lock.settling import HERE, Decision, Settling, Texts, is_anew, needed
 from git_atom.app.lock.stock import Asked, Package, Stock
 from git_atom.core import choices, variant
+from git_atom.core import manifest as manifests
 from git_atom.core.digest import Digest
 from git_atom.core.lock import Edge, Lock, LockedAtom, parse_edge, reached
 from git_atom.core.manifest import ENVIRONMENT, Dep
@@ -217,7 +218,8 @@ class Shelf:
         for dep in found.manifest.deps:
             if dep.path and ("run" in dep.uses or found.manifest.provide):
                 inner = os.path.normpath(os.path.join(path, dep.path))
-                self._take(ground, here(ground, inner, os.path.join(found.folder, "atom.toml")), inner)
+                where = os.path.normpath(os.path.join(os.path.dirname(ground.name), path, manifests.FILE))
+                self._take(ground, here(ground, inner, where), inner)
 
     def prefer(self) -> Mapping[tuple[str, str], str]:
         """What is locked and stays where it can."""

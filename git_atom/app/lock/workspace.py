@@ -148,7 +148,7 @@ def _work(run: _Run, folder: str, many: int) -> tuple[Repo | None, Work | None]:
         return None, None
     top = repo.work_tree or repo.git_dir
     if top not in run.works:
-        run.works[top] = Work(repo, whole=bool(repo.work_tree) and many > _MANY)
+        run.works[top] = Work(repo, run.host.cwd, whole=bool(repo.work_tree) and many > _MANY)
     return repo, run.works[top]
 
 

@@ -56,3 +56,12 @@ def test_bare(home: Path, run: object) -> None:
     with pytest.raises(CannotError) as caught:
         worktree.leaves(discover(str(home / "b.git"), os.environ), ".")
     assert caught.value.code == "ATOM-2050"
+
+
+def test_what_is_tracked_and_gone_is_not_named(project: Path, run: object) -> None:
+    for name in ("a", "b"):
+        (project / name).mkdir()
+        (project / name / "atom.toml").write_text(name)
+    run("git", "add", "-A", cwd=project)  # type: ignore[operator]
+    (project / "a/atom.toml").unlink()
+    assert worktree.named(discover(str(project), os.environ), "atom.toml") == ["b/atom.toml"]
