@@ -165,6 +165,8 @@ def test_the_ref_moves_and_the_pin_stays(home: Path, run: Run, up: Upstream, url
     assert run("git", "atom", "outdated", "--offline", cwd=here).stdout == ""
     done = run("git", "atom", "update", "nothing", cwd=here, status=1)
     assert "it has certs" in done.stderr
+    done = run("git", "atom", "update", "--offline", "certs", cwd=here, status=6)
+    assert "ATOM-8720" in done.stderr and "is not locked" not in done.stderr and "without --offline" in done.stderr
     assert up.first[:12] in run("git", "atom", "update", "-n", "certs", cwd=here).stderr
     assert locked(home)["commit"] == up.first
     done = run("git", "atom", "update", "certs", cwd=here)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from git_atom.app.lock.stock import Stock
 
 TOOLCHAIN = "toolchain"
+ONLINE = "run the same command once without --offline"  # which may be lock, update or add
 
 
 class Ground(NamedTuple):

@@ -11,7 +11,7 @@ import re
 from typing import NamedTuple
 
 from git_atom.app.atom.asking import locate
-from git_atom.app.lock.ground import Ground
+from git_atom.app.lock.ground import ONLINE, Ground
 from git_atom.atom import objects as making
 from git_atom.atom import source as sources
 from git_atom.atom.agreement import keeps_pin
@@ -58,8 +58,8 @@ def _locked(ground: Ground, pin: Pin) -> LockedPin:
         return kept
     where = ground.where("pins", pin.name, "ref")
     if ground.offline:
-        raise UnavailableError("ATOM-8720", f"pin '{pin.name}' is not locked, and the network may not be used", where=where,
-                               hint="run git atom lock once without --offline")  # fmt: skip
+        raise UnavailableError("ATOM-8720", f"pin '{pin.name}' has to be asked for, and the network may not be used", where=where,
+                               hint=ONLINE)  # fmt: skip
     host, place = ground.host, locate(ground.host, pin.git)
     ref = _named(host, pin, where)[0]
     host.progress.say(f"fetching {pin.name} ({pin.ref}) from {uri.redact(place)}")
@@ -119,7 +119,8 @@ def _read(incoming: remote.Incoming, commit: Oid, name: str, entry: str, where: 
         at = objects.at(top, b"" if path == "." else path.encode(errors="surrogateescape"))
         if at is None or at[0] not in (MODE_TREE, MODE_FILE, MODE_EXEC):
             kind = "there is no" if at is None else "neither file nor directory is"
-            raise MalformedError("ATOM-8726", f"{kind} '{entry}' in commit {commit[:12]} of pin '{name}'", where=where)
+            raise MalformedError("ATOM-8726", f"{kind} '{entry}' in commit {commit[:12]} of pin '{name}'", where=where,
+                                 hint="name a path that the commit has, or take 'entry' out for all of it")  # fmt: skip
         single = None if at[0] == MODE_TREE else (at[0], posixpath.basename(path).encode(errors="surrogateescape"))
         tree = at[1]
         if single is not None:

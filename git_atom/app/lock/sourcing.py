@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from git_atom.app.lock.ground import Ground, holds, inside, within_itself
+from git_atom.app.lock.ground import ONLINE, Ground, Work, holds, inside, within_itself
 from git_atom.atom.agreement import keeps_toolchain
 from git_atom.core import choices
 from git_atom.core.digest import MODE_LINK
@@ -61,8 +61,8 @@ def _by_package(ground: Ground, src: Src) -> list[Fetch]:
     if kept and all(t.suite == suite for t in ground.kept.toolchains):
         return kept
     if ground.offline:
-        raise UnavailableError("ATOM-5020", f"source package '{src.debian}' is not locked, and the network may not be used",
-                               where=ground.where("srcs", src.name, "debian"), hint="run git atom lock once without --offline")  # fmt: skip
+        raise UnavailableError("ATOM-5020", f"source package '{src.debian}' has to be looked for, and the network may not be used",
+                               where=ground.where("srcs", src.name, "debian"), hint=ONLINE)  # fmt: skip
     run = AptState(host, suite, "src").run
     source, checked = debsource.bring(src.debian, suite, run, downloads(host.cache), host.environ, host.progress)
     host.progress.say(f"{source.package} {source.version}: {checked.proof}")
@@ -96,7 +96,7 @@ def _adopted(ground: Ground, src: Src) -> list[Fetch]:
     leaf = work.leaf_at(path)
     if leaf is None or leaf.mode == MODE_LINK:
         raise CannotError("ATOM-8052", f"there is no file at '{src.path}'", where=where,
-                          note="a file that git ignores does not count")  # fmt: skip
+                          note="a file that git ignores does not count", hint=_to_have(work, path))  # fmt: skip
     with open(os.path.join(work.top, path), "rb") as file:
         crates = cargo.parse(
             file.read(cargo.MAX_BYTES + 1), os.path.relpath(os.path.join(ground.folder, src.path), host.cwd)
@@ -128,14 +128,19 @@ def subs(ground: Ground) -> tuple[LockedSub, ...]:
             continue
         files = work.leaves(path)
         if not files:
-            raise CannotError(
-                "ATOM-8052",
-                f"there is nothing at '{src.path}'",
-                where=where,
-                note="a path that git ignores does not count",
-            )
+            raise CannotError("ATOM-8052", f"there is nothing at '{src.path}'", where=where,
+                              note="a path that git ignores does not count", hint=_to_have(work, path))  # fmt: skip
         out.append(LockedSub(src.name, worktree.tree_id(files, work.repo.object_format), tree_digest(files)))
     return tuple(out)
+
+
+def _to_have(work: Work, path: str) -> str:
+    """The way out where a source path of the work tree has nothing: what is there and ignored is tracked from now on."""
+    import shlex
+
+    place = os.path.join(work.top, path)
+    ignored = os.path.isfile(place) or any(files for _, _, files in os.walk(place))
+    return f"git add -f {shlex.quote(work.shown(path))}" if ignored else "name a path where something is"
 
 
 def toolchains(ground: Ground, settled: Mapping[str, str]) -> tuple[LockedToolchain, ...]:
@@ -152,8 +157,8 @@ def toolchains(ground: Ground, settled: Mapping[str, str]) -> tuple[LockedToolch
     if any(t.platform == here for t in kept):
         return tuple(kept)
     if ground.offline:
-        raise UnavailableError("ATOM-5020", "the toolchain is not locked, and the network may not be used",
-                               where=ground.where("toolchain"), hint="run git atom lock once without --offline")  # fmt: skip
+        raise UnavailableError("ATOM-5020", "the toolchain has to be chosen anew, and the network may not be used",
+                               where=ground.where("toolchain"), hint=ONLINE)  # fmt: skip
     from git_atom.app.world.imports import import_debian
 
     made = import_debian(ground.host, asked, wanted.suite)

@@ -399,4 +399,4 @@ class Stock:
 
 def _not_here(what: str, where: str) -> UnavailableError:
     return UnavailableError("ATOM-8706", f"the set '{what}' is not in the store, and the network may not be used", where=where,
-                            hint="run git atom lock once without --offline")  # fmt: skip
+                            hint="run the same command once without --offline")  # fmt: skip
