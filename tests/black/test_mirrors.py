@@ -66,7 +66,7 @@ def test_a_dead_mirror_only_warns(places: Places, home: Path) -> None:
     places.mirror(places.two)
     places.one.rename(home / "away")
     told = places.lock()
-    assert f"warning: '{places.one}' cannot be read" in told
+    assert f"warning: '{places.one}' cannot be read: " in told
     assert places.locked().count('version = "1.1.0"') == 2
     places.two.rename(home / "away too")
     before = (places.app / "atom.lock").read_bytes()
@@ -80,8 +80,15 @@ def test_a_mirror_that_lags_only_warns(places: Places, behind: str) -> None:
     places.mirror(places.two if behind == "one" else places.one)
     places.lock()
     assert places.locked().count('version = "1.1.0"') == 2
-    assert "older than the one seen before" in places.lock()
     late = getattr(places, behind)
+    assert f"warning: the log that '{late}' shows is older than the one seen before" in places.lock()
+    # when nothing else is left, both are told
+    other = places.two if behind == "one" else places.one
+    other.rename(other.with_suffix(".away"))
+    places.write(other, other)
+    told = places.lock(status=2)
+    assert f"the log that '{late}' shows is older" in told and f"warning: '{other}' cannot be read" in told
+    other.with_suffix(".away").rename(other)
     places.write(late, late)
     (places.app / "atom.lock").unlink()
     assert "ATOM-3011" in places.lock("lock", status=2)

@@ -64,6 +64,8 @@ def verify(
     try:
         return logs.verify(objects, digests, head, anchor=anchor, floor=floor)
     except RefusedError as error:
+        if error.code == "ATOM-3011":  # which log it is only the caller knows
+            error.what = error.what.replace("the log shown", f"the log that '{uri.redact(source)}' shows", 1)
         if error.code != "ATOM-3012" or floor is None:
             raise
     base = repos.merge_base(objects.repo, floor.value.head, head)

@@ -5,7 +5,7 @@ Everything that is in the store already is read from there; nothing is asked of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from typing import NamedTuple
 
@@ -189,15 +189,21 @@ class Stock:
             refused = [error for error in failed.values() if isinstance(error, RefusedError)]
             first: AtomError = next(iter((*refused, *failed.values())), None) or _not_here(str(anchor), asked.where)
             first.where = first.where or asked.where
+            self._warn_of(error for error in failed.values() if error is not first)
             raise first
         # What did not hold the locked entry is looked at again beside a log that does: it lags behind, or it is another one.
         self._serve(anchor, [p for p, error in failed.items() if error.code == "ATOM-8703"], asked, failed)
-        for error in failed.values():
-            if error.what not in self._told.said:
-                self._told.said.add(error.what)
-                self.host.progress.say(f"warning: {error.what}")
+        self._warn_of(failed.values())
         self._serving[anchor] = serving
         self._asked[anchor] = serving[-1]
+
+    def _warn_of(self, errors: Iterable[AtomError]) -> None:
+        """Tell once a run of each place that does not serve, with the reason why where it cannot be read."""
+        for error in errors:
+            if error.what not in self._told.said:
+                self._told.said.add(error.what)
+                why = error.note.partition("\n")[0] if isinstance(error, UnavailableError) else ""
+                self.host.progress.say(f"warning: {error.what}{f': {why}' if why else ''}")
 
     def _serve(self, anchor: Digest, places: Sequence[str], asked: Asked, failed: dict[str, AtomError]) -> list[str]:
         """Those of some places that serve the set, the one with the newest log last. Raises for one that lies."""
