@@ -439,6 +439,11 @@ def test_names_that_could_be_several_or_are_another(home: Path, run: Run, projec
         assert code in done.stderr and "hint: git atom add" in done.stderr
         assert (project / "app/atom.toml").read_bytes() == text and not (project / "app/atom.lock").exists()
     run("git", "atom", "add", "../lib::libx", cwd=project / "app")  # as the hint says
+    shutil.rmtree(project / "copy")
+    done = run("git", "atom", "add", ".::libx", cwd=project / "app", status=7)
+    assert "ATOM-8711" in done.stderr and "hint: git atom add ../lib::libx" in done.stderr
+    done = run("git", "atom", "add", "../lib::libx@^1", "../lib::libx@^2", cwd=project / "app", status=129)
+    assert "note: ../lib::libx@^1\nnote: ../lib::libx@^2\n" in done.stderr
 
 
 def test_circles(home: Path, run: Run, project: Path, published: Publish) -> None:

@@ -45,6 +45,19 @@ def check(asked: Asked) -> None:
             raise UsageError("ATOM-9001", f"'{option}' says nothing of a {_WORDS[asked.kind]}", hint="git atom add -h")
         if value and option in ("--entry", "--adopt") and len(asked.words) > 1:
             raise UsageError("ATOM-9001", f"'{option}' is for one at a time", hint="give the command once for each")
+    _once(asked)
+
+
+def _once(asked: Asked) -> None:
+    seen: dict[str, str] = {}
+    for word in asked.words if asked.kind != DEBIAN else ():
+        one = uri.Uri.parse(word) if asked.kind == DEP else None
+        name = one.name if one else word.partition("=")[0]
+        told = str(one._replace(source=uri.redact(one.source))) if one else word
+        if seen.setdefault(name, told) != told:
+            # what is no URI may hold credentials wherever they do not belong, so it is not shown
+            raise UsageError("ATOM-9001", f"'{name}' is asked for in two ways", note=f"{seen[name]}\n{told}" if one else "",
+                             hint="give one of them")  # fmt: skip
 
 
 def state(host: Host, files: Files, asked: Asked) -> bytes:
