@@ -212,7 +212,9 @@ def _manifest(top: Table) -> Manifest:
     _by_type(top, kind)
     for dep in deps:
         if dep.name == name and dep.url == "" and dep.path in (".", "./"):
-            top.notes.add(("deps", dep.name), "ATOM-1024", f"'{name}' depends on itself")
+            top.notes.add(
+                ("deps", dep.name), "ATOM-1024", f"'{name}' depends on itself", hint="take that dependency out"
+            )
     _apart(top, pins, srcs)
     for src in srcs:
         if src.debian and (toolchain is None or not toolchain.suite):

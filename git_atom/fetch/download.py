@@ -218,7 +218,8 @@ def _remote(url: str, environ: Mapping[str, str]) -> Iterator[bytes]:
 
 
 def _failed(url: str, why: str) -> UnavailableError:
-    return UnavailableError("ATOM-5021", f"'{uri.redact(url)}' could not be fetched", note=why)
+    return UnavailableError("ATOM-5021", f"'{uri.redact(url)}' could not be fetched", note=why,
+                            hint="ask whoever serves it, or name another place that has this file")  # fmt: skip
 
 
 def _passing(url: str, why: str) -> UnavailableError:

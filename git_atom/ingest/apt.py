@@ -204,6 +204,7 @@ class AptState:
                     "ATOM-5003",
                     f"apt finds no way to have {', '.join(packages)} together",
                     note=_reason(done.err + done.out),
+                    hint="leave one of them out, or ask for versions that go together",
                 )
         out = []
         for file, size, sha in _URI.findall(done.out.decode()):
@@ -242,7 +243,8 @@ class AptState:
 
         name = package.partition("=")[0]
         known = self._apt(["apt-cache", "pkgnames"]).out.decode().split()
-        near = difflib.get_close_matches(name, known, n=1)
+        near = difflib.get_close_matches(name, known, n=5)
+        near.sort(key=lambda other: sorted(other) != sorted(name))  # letters that changed places come before others
         what = f"'{self.suite}' has no package '{package}'"
         if name in known:
             versions = self._apt(["apt-cache", "madison", name]).out.decode().split("|")[1:2]

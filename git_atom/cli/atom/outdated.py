@@ -15,5 +15,5 @@ def run(ask: Ask) -> int:
     )
     ask.out.items(fields, "%(name) %(locked) -> %(update), newest %(newest)  %(state)", "git-atom-outdated/1")
     if not rows and not ask.out.json:
-        ask.out.say("everything locked is the newest there is")
+        ask.out.say("everything locked is the newest that may be chosen")
     return 0

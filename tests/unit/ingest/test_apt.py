@@ -176,3 +176,10 @@ def test_lists_are_kept_for_the_sources_they_were_fetched_from(tmp_path, monkeyp
         apt, "_origins", lambda suite, release: ((Origin("http://two.example", suite, ("main",), ""),), False)
     )
     assert not AptState(host(tmp_path), "bookworm").kept()
+
+
+@pytest.mark.parametrize(("word", "near"), [("dahs", "dash"), ("bahs", "bash"), ("zlib", "zlib1g")])
+def test_a_name_with_letters_in_other_places_is_the_nearest(machine, tmp_path, monkeypatch, word, near):
+    state = AptState(host(tmp_path), "bookworm")
+    monkeypatch.setattr(state, "_apt", lambda argv: apt.proc.Done(0, b"dash\ndoas\nbash\nbats\nzlib1g\n", b""))
+    assert state.unknown(word).hint == f"did you mean '{near}'?"
