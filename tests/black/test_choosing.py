@@ -348,6 +348,13 @@ def test_ways_out_name_what_their_source_has_and_go_in_an_order_that_works(
     assert found == [f"git atom remove v2 && git atom add {other}::var --with comp=none"]
     run("sh", "-c", found[0], cwd=project)
     assert locked(project) == {"var": "1.0.0"}
+    # nothing locks between two commands that are needed both: one that does without
+    text = need(one, "zlib", "^9") + need(other, "v2") + need(other, "var") + 'with = ["comp=none"]\n'
+    atom(project, "app", more=text)
+    for hint in (found := hints("lock")):
+        atom(project, "app", more=text)
+        run("sh", "-c", hint, cwd=project)
+    assert found and all("&&" not in hint for hint in found)
 
 
 # ---- what can be wrong ---------------------------------------------------------------------------------------------------

@@ -37,7 +37,8 @@ def refusal(shelf: Shelf, failure: Unsolvable, solves: Solves) -> NoSolutionErro
         if len(shelf.packages) == read:
             break
         told = explain(failure, ways=6)  # what was read meanwhile may rule a way out, or shorten a chain
-    hints = [command for way in ways if (command := _command(shelf, way, solves))]
+    typed = (_command(shelf, way, solves) or _command(shelf, _without(shelf, way), solves) for way in ways)
+    hints = [command for command in typed if command]
     hint = "\n".join(list(dict.fromkeys(hints))[:MAX_WAYS])
     first = told.lines[0].rule.wanted if told.lines else None
     names = sorted({one.manifest.name for one in shelf.hands.values()})
@@ -112,6 +113,14 @@ def _possible(way: Way) -> bool:
     return all(change.kind in (RELAX, REMOVE) for change in way)
 
 
+def _without(shelf: Shelf, way: Way) -> Way:
+    """To do without all dependencies that a way changes, which is one command where to change them would be several."""
+    askers = [asker for change in way if change.wanted and (asker := shelf.asker(change.wanted))]
+    whole = [one.version for asker in askers for one in shelf.deps.values() if one.want is asker[0]]
+    done = tuple(Change(REMOVE, version[0], None) for version in whole if version)
+    return done if len(done) == len(way) else ()
+
+
 def _of_its_source(shelf: Shelf, change: Change) -> Change:
     """The change; where it is to another atom of that name, which its source does not have, to do without the one that is wanted."""
     if change.wanted is None or change.candidate is None:
@@ -173,7 +182,9 @@ class _Step(NamedTuple):
 
 
 def _command(shelf: Shelf, way: Way, solves: Solves) -> str:
-    """What to type for a way out; empty when it would take back what is being asked for, or can be done in no order."""
+    """What to type for a way out; empty when there is none, or it would take back what is being asked for, or goes in no order."""
+    if not way:
+        return ""
     ground = shelf.ground
     edits: dict[str, dict[str, tuple[Want, list[Change]]]] = {ground.folder: {}}  # by directory and key
     for change in way:
