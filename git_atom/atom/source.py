@@ -152,14 +152,25 @@ def check_subs(objects: Objects, root: Oid, one: Source) -> None:
 
 def check_public(one: Source) -> None:
     """What an atom is published with must be there for others. Raises CannotError ATOM-8055."""
+    where = manifests.FILE if one.path == "." else f"{one.path}/{manifests.FILE}"
     for pin in one.manifest.pins:
         if not uri.is_remote(pin.git):
             raise CannotError(
                 "ATOM-8055",
                 f"pin '{pin.name}' of '{one.name}' is of a repository on this machine",
-                where=manifests.FILE if one.path == "." else f"{one.path}/{manifests.FILE}",
+                where=where,
                 note=f"nobody else can read '{pin.git}'",
                 hint="push it to a server and pin it there",
+            )
+    stated = {src.url for src in one.manifest.srcs}
+    for fetch in one.lock.fetches if one.lock else ():
+        if uri.is_local(fetch.url):
+            raise CannotError(
+                "ATOM-8055",
+                f"source '{fetch.name}' of '{one.name}' is a file on this machine",
+                where=where if fetch.url in stated else _lock_of(one),
+                note=f"nobody else can read '{fetch.url}'",
+                hint="commit the file and name its path, or put it on a server and name its URL there",
             )
 
 
