@@ -76,6 +76,19 @@ def test_add_keeps_every_other_byte(home: Path, run: Run, project: Path, publish
     assert "did you mean 'zed'" in run("git", "atom", "remove", "zet", cwd=project, status=1).stderr
 
 
+def test_add_says_only_what_is_said(home: Path, run: Run, project: Path, published: Publish) -> None:
+    """A requirement that nobody named is neither added to one that is there, nor does '*' become another."""
+    url = published("zed", ("zed", "1.0.0", ""), ("low", "0.3.1", ""))
+    atom(project, "app", more=f'[deps.zed]\nurl = "{url}"\n')
+    run("git", "atom", "add", "zed", "--for", "build", cwd=project)
+    assert (project / "atom.toml").read_text().endswith(f'[deps.zed]\nurl = "{url}"\nfor = ["build"]\n')
+    run("git", "atom", "add", f"{url}::low@*", cwd=project)
+    assert (project / "atom.toml").read_text().endswith(f'\n[deps.low]\nurl = "{url}"\nversion = "*"\n')
+    run("git", "atom", "add", f"{url}::low", "--for", "run", cwd=project)
+    assert (project / "atom.toml").read_text().endswith(f'url = "{url}"\nversion = "*"\nfor = ["run"]\n')
+    run("git", "atom", "lock", "--locked", cwd=project)
+
+
 def test_add_by_name_alias_and_path(home: Path, run: Run, project: Path, published: Publish) -> None:
     url = published("zed", ("zed", "1.0.0", ""))
     atom(project / "lib", "libx", "1.2.0")

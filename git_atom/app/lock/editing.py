@@ -19,7 +19,6 @@ from git_atom.core.host import Host
 from git_atom.core.lock import Lock
 from git_atom.core.manifest import USES, Manifest
 from git_atom.core.uri import Uri
-from git_atom.core.version import ANY
 from git_atom.errors import AtomError, ConflictError, MalformedError, NegativeError
 from git_atom.git import refs, worktree
 from git_atom.git import repo as repos
@@ -56,7 +55,7 @@ def add(
 ) -> Edited:
     """Put requirements into the manifest of the atom in the current directory, or change how they are, and lock.
 
-    Of an atom without a requirement the newest version is taken, and what is compatible with it written down. Aliases are expanded,
+    Of a new atom without a requirement the newest version is taken, and what is compatible with it written down. Aliases are expanded,
     credentials left out. What dependencies are asked for takes the place of what they were asked for before. Raises UsageError ATOM-9001
     for words of another form, MalformedError ATOM-1024 for what asks for no variant, ConflictError ATOM-8730 for packages beside an
     environment, and what URIs, sources and locking raise; nothing is written then.
@@ -79,7 +78,9 @@ def add(
     options = (*(("--for", use) for use in asked.uses), *(("--with", text) for text in _asks(asked) or asked.asks[:1]))
     ground = ground._replace(pending=tuple(str(one) for one in wanted), options=options)
     made = intent.work_out(ground, _with(files, data))
-    data = _settled(data, files.manifest, made.lock, [one.name for one in wanted])
+    there = {dep.name for dep in files.value.deps if dep.url}
+    fresh = [one.name for one in wanted if one.requirement is None and one.name not in there]
+    data = _settled(data, files.manifest, made.lock, fresh)
     return _done(files, data, made, ground.repo, dry_run)
 
 
@@ -134,13 +135,13 @@ def _put(data: bytes, before: Manifest, name: str, values: dict[str, str | tuple
 
 
 def _settled(data: bytes, where: str, lock: Lock, names: Sequence[str]) -> bytes:
-    """The manifest with a requirement for each new dependency of another set that has none: what is compatible with the version chosen."""
+    """The manifest with a requirement for each of these that is of another set: what is compatible with the version chosen."""
     from git_atom.core import manifest_edit
 
     for dep in manifests.parse(data, where).deps:
         row = lock.dep(dep.name)
         atom = lock.atom(row.atom) if row else None
-        if dep.name in names and dep.url and dep.requirement == ANY and atom is not None:
+        if dep.name in names and dep.url and atom is not None:
             data = manifest_edit.put(data, ("deps", dep.name), {"version": f"^{atom.version}"})
     return data
 
