@@ -312,6 +312,7 @@ CODES: dict[str, str] = {
     "ATOM-8711": "a directory holds another atom than the one named",
     "ATOM-8712": "a directory has no lock",
     "ATOM-8713": "two locks cannot be merged record by record",
+    "ATOM-8714": "two manifests cannot be merged key by key",
     "ATOM-8720": "a pin has to be asked for, and the network may not be used",
     "ATOM-8721": "a pinned repository has no such ref",
     "ATOM-8722": "the ref of a pin is a tag and a branch",

@@ -13,6 +13,7 @@ from typing import Any
 
 from git_atom.core import toml_lines
 from git_atom.core.toml_place import Span, ends, places, spans
+from git_atom.core.toml_place import lines as lines_of
 from git_atom.errors import CannotError
 
 Value = str | tuple[str, ...]
@@ -139,16 +140,11 @@ def _ending(text: str) -> str:
     return "\r\n" if text.partition("\n")[0].endswith("\r") else "\n"
 
 
-def _lines(text: str) -> list[str]:
-    """The lines of a text with their endings, split where the scanner splits them."""
-    return [line + "\n" for line in text.split("\n")[:-1]] + ([last] if (last := text.rpartition("\n")[2]) else [])
-
-
 def _add_table(text: str, path: Path, values: Mapping[str, Value]) -> str:
     """Put a table after the last one of its section, else after those that come before it."""
     end = _ending(text)
     table = [f"[{'.'.join(map(_key, path))}]{end}", *(f"{k} = {_value(v)}{end}" for k, v in values.items())]
-    lines = _lines(text)
+    lines = lines_of(text)
     if lines and not lines[-1].endswith("\n"):
         lines[-1] += end
     at = len(lines)
@@ -169,7 +165,7 @@ def _key(text: str) -> str:
 
 def _cut(text: str, span: Span) -> str:
     """Take a table's lines out, and one blank line beside it where there would be two."""
-    lines = _lines(text)
+    lines = lines_of(text)
     first, last = span.first - 1, span.last
     above_blank = first == 0 or not lines[first - 1].strip()
     if last < len(lines) and not lines[last].strip() and above_blank:
@@ -193,7 +189,7 @@ _REST = r"[ \t]*(?:#[^\n]*)?\r?(?:\n|\Z)"  # of a line on which nothing more sta
 def _items(text: str, path: Path) -> list[tuple[int, int]]:
     """Where the items of a list begin and end in a text."""
     starts = [0]
-    for line in _lines(text):
+    for line in lines_of(text):
         starts.append(starts[-1] + len(line))
     found: list[tuple[int, int]] = []
     where = places(text)
@@ -253,7 +249,7 @@ def _set(text: str, path: Path, key: str, value: Value) -> str:
     """Change or add one key of a table that is there."""
     span = next((s for s in spans(text) if s.path == path), None)
     if span is not None and key not in _at(_read(text), path):
-        lines = _lines(text)
+        lines = lines_of(text)
         if not lines[span.last - 1].endswith("\n"):
             lines[span.last - 1] += _ending(text)
         sample = lines[span.last - 1]

@@ -7,7 +7,7 @@ serves both: `check` refuses what would cost too much, in linear time; `places` 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from git_atom.errors import MalformedError
@@ -75,6 +75,19 @@ def places(text: str) -> dict[Path, Place]:
     return out
 
 
+def lines(text: str) -> list[str]:
+    """The lines of a text with their endings, split where places are counted."""
+    return [line + "\n" for line in text.split("\n")[:-1]] + ([last] if (last := text.rpartition("\n")[2]) else [])
+
+
+def own_end(rows: Sequence[str], last: int) -> int:
+    """The last line (from 1) of a table or key that ends on line `last`, with the comments right below; those above another are its own."""
+    end = last
+    while end < len(rows) and rows[end].lstrip().startswith("#"):
+        end += 1
+    return end if end >= len(rows) or not rows[end].strip() else last
+
+
 class Span(NamedTuple):
     """The lines (from 1) of one `[table]` or `[[table]]`: its header and all keys under it, without what follows the last of them."""
 
@@ -83,23 +96,41 @@ class Span(NamedTuple):
     last: int
 
 
-def spans(text: str) -> list[Span]:
-    """Every table with a header, in the order of a text that tomllib accepts. Comments and blank lines between two belong to neither."""
-    out: list[Span] = []
+class Statement(NamedTuple):
+    """The lines (from 1) of one header, or of one key with its value; path: of the table, or of the key from the top."""
+
+    path: Path
+    first: int
+    last: int
+    header: bool
+
+
+def statements(text: str) -> list[Statement]:
+    """Every header and every key outside of inline tables, in the order of a text that tomllib accepts."""
+    out: list[Statement] = []
     counts: dict[Path, int] = {}
     places_: dict[Path, Place] = {}
     tokens = _Tokens(text)
-    while True:
-        end = tokens.end
-        token = tokens.next(skip_lines=True)
-        if out:
-            out[-1] = out[-1]._replace(last=end)
-        if token is None:
-            return out
-        if token[0] == "[":
-            out.append(Span(_header(tokens, places_, counts), token[1][0], token[1][0]))
+    table: Path = ()
+    while (token := tokens.next(skip_lines=True)) is not None:
+        header = token[0] == "["
+        if header:
+            path = table = _header(tokens, places_, counts)
         else:
-            _pair(tokens, token, (), places_)
+            path = _pair(tokens, token, table, places_)
+        out.append(Statement(path, token[1][0], tokens.end, header))
+    return out
+
+
+def spans(text: str) -> list[Span]:
+    """Every table with a header, in the order of a text that tomllib accepts. Comments and blank lines between two belong to neither."""
+    out: list[Span] = []
+    for one in statements(text):
+        if one.header:
+            out.append(Span(one.path, one.first, one.last))
+        elif out:
+            out[-1] = out[-1]._replace(last=one.last)
+    return out
 
 
 def ends(text: str, at: int) -> int:
@@ -188,12 +219,13 @@ def _header(tokens: _Tokens, out: dict[Path, Place], counts: dict[Path, int]) ->
     return path
 
 
-def _pair(tokens: _Tokens, first: tuple[str, Place], table: Path, out: dict[Path, Place]) -> None:
+def _pair(tokens: _Tokens, first: tuple[str, Place], table: Path, out: dict[Path, Place]) -> Path:
     path = table
     for name, place in _key(tokens, first, "="):
         path += (name,)
         out.setdefault(path, place)
     _value(tokens, path, out)
+    return path
 
 
 def _value(tokens: _Tokens, path: Path, out: dict[Path, Place]) -> None:

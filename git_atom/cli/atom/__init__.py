@@ -141,19 +141,19 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "driver install",
-        "let git merge and show locks record by record",
+        "let git merge manifests and locks, and show locks record by record",
         (),
         (Opt(("--global",), "in all of your repositories, not only this one"),),
         writes=True,
     ),
     Command(
         "driver merge",
-        "merge three versions of a lock, as git asks its merge drivers",
+        "merge three versions of a manifest or lock, as git asks its merge drivers",
         (
             Arg("base", "what both came from", "", "file"),
             Arg("ours", "our version; the outcome is written there", "", "file"),
             Arg("theirs", "their version", "", "file"),
-            Arg("path", "the lock's path, for messages", "?", "file"),
+            Arg("path", "its path in the repository, which says whether it is a manifest", "?", "file"),
         ),
     ),
     Command(

@@ -7,7 +7,7 @@ from git_atom.cli.parser import Ask
 
 
 def run(ask: Ask) -> int:
-    """Install merge driver and textconv; the file of attributes is the output."""
+    """Install merge drivers and textconv; the file of attributes is the output."""
     done = install(ask.host, everywhere=ask["global"], dry_run=ask["dry_run"])
     if ask.out.json:
         value = {"attributes": done.attributes, "new": list(done.new), "dry-run": ask["dry_run"]}

@@ -1,4 +1,4 @@
-"""`git atom driver merge`: run by git for `merge=atom-lock`."""
+"""`git atom driver merge`: run by git for `merge=atom-lock` and `merge=atom-manifest`."""
 
 from __future__ import annotations
 
