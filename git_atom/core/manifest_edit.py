@@ -1,8 +1,8 @@
 """Editing a person's manifest in place: one table or one item of a list comes, changes or goes, and every other byte stays. Door: tomlkit.
 
 tomlkit rewrites a value where it stands, with its comment and spacing. It takes comments that stand before the next table for part of
-the table above, so whole tables are put in and taken out by lines, and items of lists by their places, found by the scanner that knows
-where everything stands. Whatever was done, the result is read again and must say exactly what was asked for.
+the table above and drops those in lists, so tables and keys are put in by lines, and items of lists by their places, found by the
+scanner that knows where everything stands. Whatever was done, the result is read again and must say exactly what was asked for.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from git_atom.core import toml_lines
-from git_atom.core.toml_place import Span, ends, places, spans
+from git_atom.core.toml_place import Span, ends, own_end, places, spans, stop
 from git_atom.core.toml_place import lines as lines_of
 from git_atom.errors import CannotError
 
@@ -24,23 +24,34 @@ _ORDER = ("atom", "deps", "pins", "srcs", "toolchain")  # a first table of a sec
 def put(data: bytes, path: Path, values: Mapping[str, Value]) -> bytes:
     """The manifest with these keys of a table set; other keys of it stay, a table that is not there is added.
 
+    The order of a list says nothing: items that are there already stay where they are, new ones come behind them.
     `data` must be a manifest that parses. Raises CannotError ATOM-1026 when the text has a form that cannot be edited.
     """
     text = data.decode()
     wanted = _read(text)
     there = _at(wanted, path)
     before = None if there is None else dict(there)
-    _at(wanted, path, make=True).update({k: list(v) if isinstance(v, tuple) else v for k, v in values.items()})
+    new = {key: _in_order((before or {}).get(key), value) for key, value in values.items()}
+    _at(wanted, path, make=True).update({k: list(v) if isinstance(v, tuple) else v for k, v in new.items()})
     if before is None:
         made = _add_table(text, path, values)
         if not _says(made, wanted):
             made = _by_tomlkit(text, path, values)
     else:
+        changed = {key: value for key, value in new.items() if before.get(key) != _at(wanted, path)[key]}
         made = text
-        for key, value in values.items():
-            if before.get(key) != _at(wanted, path)[key]:
-                made = _set(made, path, key, value)
+        for key, value in changed.items():
+            made = _set(made, path, key, value, before.get(key))
+        if not _says(made, wanted):
+            made = _by_tomlkit(text, path, changed)
     return _held(made, wanted, path)
+
+
+def _in_order(old: Any, value: Value) -> Value:
+    """A list in the order that its items have already."""
+    if isinstance(value, str) or not isinstance(old, list):
+        return value
+    return (*(item for item in old if item in value), *(item for item in value if item not in old))
 
 
 def drop(data: bytes, path: Path) -> bytes:
@@ -152,7 +163,7 @@ def _add_table(text: str, path: Path, values: Mapping[str, Value]) -> str:
     for top in reversed(_ORDER[: _ORDER.index(path[0]) + 1]):
         ours = [span for span in found if span.path[:1] == (top,)]
         if ours:
-            at = ours[-1].last
+            at = own_end(lines, ours[-1].last)
             break
     before = [end] if at and lines[at - 1].strip() else []
     after = [end] if at < len(lines) and lines[at].strip() else []
@@ -206,18 +217,18 @@ def _alone(text: str, begin: int) -> int:
 
 
 def _append(text: str, path: Path, item: str) -> str:
-    """Add an item: on a line of its own when the last one has one."""
+    """Add an item: on a line of its own when the last one has one, or has a comment behind it."""
     items = _items(text, path)
     if not items:
         return text
     begin, end = items[-1]
-    line = _alone(text, begin)
-    if line < 0:
-        return f"{text[:end]}, {item}{text[end:]}"
+    line = text.rfind("\n", 0, begin) + 1
     comma = re.compile(r"[ \t]*,").match(text, end)
     after = comma.end() if comma else end
     rest = re.compile(_REST).match(text, after)
-    indent, new = text[line:begin], _ending(text)
+    if _alone(text, begin) < 0 and (rest is None or "#" not in rest[0]):
+        return f"{text[:end]}, {item}{text[end:]}"
+    indent, new = re.sub(r"[^\t]", " ", text[line:begin]), _ending(text)
     if rest is None:
         return f"{text[:after]}{'' if comma else ','}{new}{indent}{item}{text[after:]}"
     return f"{text[:end]},{text[after : rest.end()]}{indent}{item}{',' if comma else ''}{new}{text[rest.end() :]}"
@@ -236,26 +247,60 @@ def _remove(text: str, path: Path, at: int) -> str:
         if last < 0:
             return text[:line] + text[rest.end() :]
         return text[:last] + re.sub(r"^[ \t]*,", "", text[last:line]) + text[rest.end() :]
+    if rest is not None and "#" in rest[0] and not at:
+        return _with_comment(text, begin, rest.end())
     if comma:
         space = re.compile(r"[ \t]*").match(text, after)
         return text[:begin] + text[space.end() if space else after :]
     return text[: last if last >= 0 and "#" not in text[last:begin] else begin] + text[end:]
 
 
+def _with_comment(text: str, begin: int, end: int) -> str:
+    """Take out the item on the line of the bracket with the comment that is its own; the next one takes its place if it can."""
+    behind = re.compile(r"[ \t]*(?![ \t\r\n#\]])").match(text, end)
+    if behind is not None:
+        return text[:begin] + text[behind.end() :]
+    return text[:begin].rstrip(" \t") + _ending(text) + text[end:]
+
+
 # ---- values, by tomlkit --------------------------------------------------------------------------------------------------
 
 
-def _set(text: str, path: Path, key: str, value: Value) -> str:
-    """Change or add one key of a table that is there."""
+def _set(text: str, path: Path, key: str, value: Value, old: Any) -> str:
+    """Change or add one key of a table that is there. Whether it came out right is for who calls."""
+    if isinstance(old, list) and isinstance(value, tuple):
+        for item in value[len([item for item in old if item in value]) :]:
+            text = _append(text, (*path, key), toml_lines.quote(item))
+        for at in reversed([at for at, item in enumerate(old) if item not in value]):
+            text = _remove(text, (*path, key), at)
+        return text
+    if old is not None:
+        return _by_tomlkit(text, path, {key: value})
     span = next((s for s in spans(text) if s.path == path), None)
-    if span is not None and key not in _at(_read(text), path):
-        lines = lines_of(text)
-        if not lines[span.last - 1].endswith("\n"):
-            lines[span.last - 1] += _ending(text)
-        sample = lines[span.last - 1]
-        indent = sample[: len(sample) - len(sample.lstrip(" \t"))]
-        return "".join([*lines[: span.last], f"{indent}{key} = {_value(value)}{_ending(text)}", *lines[span.last :]])
-    return _by_tomlkit(text, path, {key: value})
+    if span is None:
+        return _into_inline(text, path, f"{_key(key)} = {_value(value)}") or _by_tomlkit(text, path, {key: value})
+    lines = lines_of(text)
+    if not lines[-1].endswith("\n"):
+        lines[-1] += _ending(text)
+    sample, last = lines[span.last - 1], own_end(lines, span.last)
+    indent = sample[: len(sample) - len(sample.lstrip(" \t"))]
+    return "".join([*lines[:last], f"{indent}{key} = {_value(value)}{_ending(text)}", *lines[last:]])
+
+
+def _into_inline(text: str, path: Path, pair: str) -> str:
+    """A key more at the end of an inline table, with the space that it has before its brace; empty when it is none, or has no key."""
+    place = places(text).get(path)
+    if place is None:
+        return ""
+    at = ends(text, sum(map(len, lines_of(text)[: place[0] - 1])) + place[1] - 1)
+    brace = re.compile(r"[ \t]*=[ \t]*\{").match(text, at)
+    if brace is None:
+        return ""
+    at = stop(text, brace.end())
+    while text[at : at + 1] == ",":
+        at = stop(text, at + 1)
+    last = len(text[:at].rstrip(" \t"))
+    return "" if last == brace.end() else f"{text[:last]}, {pair}{text[last:]}"
 
 
 def _by_tomlkit(text: str, path: Path, values: Mapping[str, Value]) -> str:

@@ -139,6 +139,18 @@ def ends(text: str, at: int) -> int:
     return match.end() if match else at
 
 
+def stop(text: str, at: int) -> int:
+    """Where what stands at an offset of a text ends: at the first comma, closing bracket or line end that is not within it."""
+    depth = 0
+    for match in _TOKEN.finditer(text, at):
+        token = match[0]
+        if depth == 0 and (token in (",", "]", "}") or match.lastgroup in ("line", "comment")):
+            return match.start()
+        if match.lastgroup == "mark":
+            depth += 1 if token in "[{" else -1 if token in "]}" else 0
+    return len(text)
+
+
 def _place(text: str, at: int) -> Place:
     line = text.count("\n", 0, at)
     return line + 1, at - (text.rfind("\n", 0, at) + 1) + 1
