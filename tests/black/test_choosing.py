@@ -424,13 +424,30 @@ def test_locks_edited_by_hand(home: Path, run: Run, project: Path, published: Pu
     ):
         assert bad != good
         (project / "atom.lock").write_text(bad)
-        assert code in run("git", "atom", "lock", cwd=project, status=7).stderr
+        done = run("git", "atom", "lock", cwd=project, status=7)
+        assert code in done.stderr and "--> atom.lock" in done.stderr
         assert (project / "atom.lock").read_text() == bad
     (project / "atom.lock").write_text(good)
     edge = next(line for line in good.splitlines() if line.startswith("    ") and "::base" in line)
     (project / "atom.lock").write_text(good.replace(f"run = [\n{edge}\n]\n", ""))
     done = run("git", "atom", "lock", cwd=project, status=7)
     assert "ATOM-8707" in done.stderr and "'one 1.0.0' needs nothing, and its manifest says base" in done.stderr
+    assert "--> atom.lock" in done.stderr
+    # and it is not published either, though the lock fits the manifest
+    run("git", "atom", "init", cwd=project)
+    rows = good.partition("[[atoms]]")
+    tree = next(line for line in rows[2].splitlines() if line.startswith("tree = "))
+    (project / "atom.lock").write_text(good.replace(tree, f'tree = "blake3:{"0" * 64}"', 1))
+    commit(run, project)
+    done = run("git", "atom", "publish", cwd=project, status=7)
+    assert (
+        "ATOM-8050" in done.stderr
+        and "--> atom.lock" in done.stderr
+        and "one" not in run("git", "atom", "list", cwd=project).stdout
+    )
+    (project / "atom.lock").write_text(good)
+    commit(run, project)
+    run("git", "atom", "publish", cwd=project)
 
 
 def test_a_frozen_lock_has_to_fit(home: Path, run: Run, project: Path, published: Publish) -> None:

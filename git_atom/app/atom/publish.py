@@ -22,7 +22,7 @@ from git_atom.core.digest import MODE_TREE, Digest, Oid
 from git_atom.core.host import Host
 from git_atom.core.lock import Lock
 from git_atom.core.name import skeleton
-from git_atom.core.statements import Charter, Release, check_directory
+from git_atom.core.statements import Charter, Release, check_directory, read_tag
 from git_atom.core.version import Version
 from git_atom.errors import AtomError, CannotError, ConflictError, MalformedError, RefusedError
 from git_atom.git import config, refs, remote
@@ -34,6 +34,7 @@ from git_atom.git.written import oid_of, one_pack, write_loose
 from git_atom.trust import log as logs
 from git_atom.trust.keys import Signer, user_key
 from git_atom.trust.log import Log
+from git_atom.trust.objects import split_tag
 from git_atom.trust.publickey import parse
 from git_atom.trust.verified import Verified
 
@@ -288,6 +289,7 @@ def _publish(
         _check_lock(own, one, fresh)
         sources.check_subs(own.objects, root, one)
         sources.check_public(one)
+    _check_others(host, fresh)
     if repair:
         refs.update(own.repo, repair, "git atom publish: repaired from the log")
     if fresh:
@@ -339,6 +341,32 @@ def _check_lock(own: OwnSet, one: Source, fresh: Sequence[Source]) -> None:
                 note=f"locked    {tree}\npublished {trees[0]}",
                 hint=f"raise the version of '{name}', or undo its change; then git atom lock",
             )
+
+
+def _check_others(host: Host, fresh: Sequence[Source]) -> None:
+    """What atoms need of other sets must be what those published, as far as the store has their logs; the network is not asked.
+
+    Raises MalformedError ATOM-8050.
+    """
+    rows = {(a.set, a.name, str(a.version), a.tree): one for one in fresh for a in (one.lock or Lock()).atoms if a.set}
+    if not rows or not repos.store_is_made(host)[1]:
+        return
+    store = repos.store(host)
+    with Objects(store) as objects:
+        for (anchor, name, version, tree), one in rows.items():
+            head = refs.get(store, refnames.set_log(Digest(anchor)))
+            log = objects.commit_tree(head) if head else None
+            if log is None or version not in logs.versions(objects, log, name):
+                continue  # the log that the lock was made from may be newer
+            held = read_tag(split_tag(logs.tag_of(objects, log, name, version))[0])
+            if held.tree != tree:
+                raise MalformedError(
+                    "ATOM-8050",
+                    f"'{name} {version}' is not what the lock of '{one.name}' names",
+                    where="atom.lock" if one.path == "." else f"{one.path}/atom.lock",
+                    note=f"locked    {tree}\npublished {held.tree}",
+                    hint="the lock was edited; take a version of it that was committed before",
+                )
 
 
 def _write(

@@ -311,7 +311,7 @@ def _unedited(ground: Ground, row: LockedAtom) -> None:
         and old.run != row.run
     ):
         was, now = (", ".join(name for _, name in edges) or "nothing" for edges in (old.run, row.run))
-        raise MalformedError("ATOM-8707", f"the lock says '{row.name} {row.version}' needs {was}, and its manifest says {now}", where=ground.name,
+        raise MalformedError("ATOM-8707", f"the lock says '{row.name} {row.version}' needs {was}, and its manifest says {now}", where=ground.lock,
                              hint="the lock was edited; take a version of it that was committed, or delete it and run git atom lock")  # fmt: skip
 
 

@@ -69,6 +69,11 @@ class Ground(NamedTuple):
         return os.path.relpath(os.path.join(self.folder, manifests.FILE), self.host.cwd)
 
     @property
+    def lock(self) -> str:
+        """The lock's path, told likewise."""
+        return os.path.relpath(os.path.join(self.folder, locks.FILE), self.host.cwd)
+
+    @property
     def place(self) -> str:
         """The atom's directory with links resolved, to compare it with others."""
         return os.path.realpath(self.folder)

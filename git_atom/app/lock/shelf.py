@@ -401,7 +401,7 @@ class Shelf:
             return
         release = package.release
         if (known.tree, known.commit) != (release.tree, release.commit):
-            raise MalformedError("ATOM-8050", f"'{thing.name} {thing.version}' is not what the lock names", where=self.asked(thing.set).where,
+            raise MalformedError("ATOM-8050", f"'{thing.name} {thing.version}' is not what the lock names", where=self.asked(thing.set).lock,
                                  note=f"locked    {known.tree} {known.commit}\npublished {release.tree} {release.commit}",
                                  hint="the lock was edited, or its set is another; take a version of it that was committed")  # fmt: skip
 
@@ -415,10 +415,11 @@ class Shelf:
             known.setdefault(url, where)
 
     def asked(self, anchor: str) -> Asked:
-        """Where a set may be asked: what manifests name first, then what locks know of."""
+        """Where a set may be asked: what manifests name first, then what locks know of; and the first lock that does."""
         known = self._urls.get(anchor, {})
         old = next((s.mirrors for s in self.ground.old.sets if s.anchor == anchor), ())
-        return Asked(tuple(dict.fromkeys((*known, *old))), next((w for w in known.values() if w), ""))
+        named = (one.lock for one in self.hands.values() if any(s.anchor == anchor for s in one.old.sets))
+        return Asked(tuple(dict.fromkeys((*known, *old))), next((w for w in known.values() if w), ""), next(named, ""))
 
     def mirrors(self, anchor: str) -> tuple[str, ...]:
         """The URLs of a set that manifests and the locks inside atoms name."""

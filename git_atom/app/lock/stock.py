@@ -36,10 +36,11 @@ Name = tuple[str, Version]
 
 
 class Asked(NamedTuple):
-    """Where a set may be found, and where in the manifest that is written, for messages."""
+    """Where a set may be found, and for messages where in the manifest that is written, and which lock names the set."""
 
     urls: tuple[str, ...]
     where: str = ""
+    lock: str = ""
 
 
 class Package(NamedTuple):
@@ -300,7 +301,7 @@ class Stock:
             if log is not None and version in logs.versions(self._objects, log.tree, name):
                 return logs.tag_of(self._objects, log.tree, name, version)
             if self.offline or anchor in self._asked:
-                raise MalformedError("ATOM-8705", f"'{name} {version}' is not a version that its set published", where=asked.where,
+                raise MalformedError("ATOM-8705", f"'{name} {version}' is not a version that its set published", where=asked.lock or asked.where,
                                      note=f"set {anchor}", hint="the lock was edited, or its set is another; take a version of it that was committed")  # fmt: skip
             self._ask(anchor, asked)
 
