@@ -44,6 +44,16 @@ def test_a_stranger_lists_trusts_fetches_and_verifies_offline(
     assert "ATOM-3013" in run("git", "atom", "verify", cwd=there, status=2, **stranger).stderr
 
 
+def test_a_check_of_nothing_is_no_yes(server: Path, run: Run, stranger: dict[str, str]) -> None:
+    """A fresh clone has no log, and whoever runs this as a gate must not be told that all is well."""
+    clone = Path(stranger["HOME"]) / "clone"
+    run("git", "clone", "-q", str(server), clone, **stranger)
+    for cwd in (clone, clone.parent):
+        for words in ((), ("--source",), ("--all",)):
+            done = run("git", "atom", "verify", *words, cwd=cwd, status=128, **stranger)
+            assert done.stdout == "" and "error[ATOM-8006]" in done.stderr and "hint: git atom init" in done.stderr
+
+
 def test_nothing_in_a_repository_widens_trust(server: Path, run: Run, stranger: dict[str, str], home: Path) -> None:
     """The repository names its own anchor, signing program and signers file; none of it counts."""
     clone = Path(stranger["HOME"]) / "clone"

@@ -44,6 +44,8 @@ def verify(host: Host, texts: Sequence[str], *, everything: bool = False, source
     """Check signatures, logs from their founding, and content over its bytes; with `source`, that the origin holds the same tree.
 
     Without arguments: the own set, or where there is none the store. All problems are gathered before they are raised.
+
+    Raises CannotError ATOM-8006 when there is no set at all: a check of nothing must not pass for one that found nothing wrong.
     """
     chosen = [find(host, text) for text in texts]
     if texts:
@@ -51,6 +53,13 @@ def verify(host: Host, texts: Sequence[str], *, everything: bool = False, source
     else:
         own = own_here(host)
         scopes = ([own] if own else []) + (stored_here(host) if everything or not own else [])
+        if not scopes:
+            raise CannotError(
+                "ATOM-8006",
+                "there is no set of atoms to verify",
+                note="neither this repository nor the store has one",
+                hint="git atom init, or git atom fetch <uri>",
+            )
     done: list[Checked] = []
     problems: list[AtomError] = []
     for here in scopes:
