@@ -82,8 +82,11 @@ class Which(NamedTuple):
 
 
 @contextmanager
-def one_at_a_time(repo: Repo) -> Iterator[None]:
-    """Hold other publishers on this machine off this repository; the lock dies with its process."""
+def one_at_a_time(repo: Repo, *, dry_run: bool = False) -> Iterator[None]:
+    """Hold other publishers on this machine off this repository; the lock dies with its process. A dry run writes nothing and holds nobody off."""
+    if dry_run:
+        yield
+        return
     with open(os.path.join(repo.git_dir, "atoms-publish.lock"), "a", encoding="ascii") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -98,7 +101,7 @@ def init(host: Host, *, dry_run: bool = False) -> Founded:
     """
     repo = repos.discover(host.cwd, host.environ)
     head = repos.head_commit(repo)
-    with one_at_a_time(repo), Objects(repo) as objects:
+    with one_at_a_time(repo, dry_run=dry_run), Objects(repo) as objects:
         digests = digests_of(host, objects)
         old = refs.get(repo, refnames.LOG)
         if old is not None:
@@ -149,7 +152,7 @@ def publish(
     since = repos.commit_of(repo, which.since) if which.since else None
     target = remote.url_of(repo, push) if push else ""
     for attempt in range(_TRIES):
-        with one_at_a_time(repo), own_set(host) as own:
+        with one_at_a_time(repo, dry_run=dry_run), own_set(host) as own:
             paths = () if which.everything or since else _paths(host, repo, which.paths)
             if since is not None:
                 paths = changed(own.objects, since, commit, _paths(host, repo, which.paths) if which.paths else ())
