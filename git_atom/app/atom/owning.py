@@ -33,7 +33,7 @@ from git_atom.core.statements import (
     check_reason,
     form_of,
 )
-from git_atom.core.uri import Uri
+from git_atom.core.uri import Uri, redact
 from git_atom.core.version import Version
 from git_atom.errors import CannotError, ConflictError, MalformedError, NegativeError, RefusedError
 from git_atom.git import config, refs, remote
@@ -296,10 +296,12 @@ def _bring(host: Host, make: Make, how: How, signatures: dict[str, bytes] | None
                     raise
                 continue
             if not target or done.how == "proposed" or push_set(host, own, target):
-                return done._replace(pushed=how.push if target and done.how != "proposed" else "")
+                return done._replace(pushed=redact(how.push) if target and done.how != "proposed" else "")
         time.sleep(0.05 * (attempt + 1) + secrets.randbelow(100) / 1000)
     raise ConflictError(
-        "ATOM-2010", f"the set at '{how.push}' moved each time it was pushed to", hint="run the same command again"
+        "ATOM-2010",
+        f"the set at '{redact(how.push)}' moved each time it was pushed to",
+        hint="run the same command again",
     )
 
 

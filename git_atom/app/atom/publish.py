@@ -112,7 +112,7 @@ def init(host: Host, *, dry_run: bool = False) -> Founded:
         joined = keep_own(host, repo, remote.url_of(repo, name), dry_run=dry_run) if name else None
         if joined is not None and name is not None:
             trust = not dry_run and _own(host, repo, joined.charter, joined.anchor)
-            return Founded("joined", shown(joined, name), joined.head, trust)
+            return Founded("joined", shown(joined, uri.redact(name)), joined.head, trust)
         root = repos.root_commit(repo, head)
         signer = user_key(host, repo)
         bench = Bench(repo, objects, digests, signer, config.identity(repo))
@@ -170,12 +170,14 @@ def publish(
                     if error.code != "ATOM-2010" or attempt == _TRIES - 1:
                         raise
                     continue
-                done = Report(own.log.value.anchor, atoms, commit, dirty(), push if not dry_run else "")
+                done = Report(own.log.value.anchor, atoms, commit, dirty(), uri.redact(push) if not dry_run else "")
             if not target or dry_run or push_set(host, own._replace(log=log), target):
                 return done
         time.sleep(0.05 * (attempt + 1) + secrets.randbelow(100) / 1000)
     raise ConflictError(
-        "ATOM-2010", f"the set at '{push}' moved each time it was pushed to", hint="run the same command again"
+        "ATOM-2010",
+        f"the set at '{uri.redact(push)}' moved each time it was pushed to",
+        hint="run the same command again",
     )
 
 

@@ -103,7 +103,8 @@ def find(host: Host, text: str) -> tuple[Here, str, Version]:
             )
         if hits:
             return hits[0][0], asked.name, hits[0][1]
-    raise NegativeError("ATOM-8010", f"there is no '{text}' here", hint=f"git atom fetch {text}, or git atom list")
+    shown = text.replace(asked.source, uri.redact(asked.source)) if asked.source else text
+    raise NegativeError("ATOM-8010", f"there is no '{shown}' here", hint=f"git atom fetch {shown}, or git atom list")
 
 
 def _fitting(here: Here, asked: Uri) -> Version | None:

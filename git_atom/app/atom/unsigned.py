@@ -97,7 +97,7 @@ def fetch(host: Host, text: str, *, dry_run: bool = False) -> Unsigned:
         if dry_run:
             return found
         incoming.accept()
-    ref = refnames.unsigned(place, chosen.name, str(chosen.version))
+    ref = refnames.unsigned(uri.public(place), chosen.name, str(chosen.version))
     refs.update(store, [Change(ref, commit, refs.get(store, ref))], "git atom fetch: unsigned")
     return found
 
@@ -108,7 +108,7 @@ def held(host: Host, text: str) -> Unsigned | None:
     if not asked.source:
         return None
     store, place = repos.store(host), locate(host, asked.source)
-    prefix = refnames.unsigned(place, asked.name, "")
+    prefix = refnames.unsigned(uri.public(place), asked.name, "")
     rows = [(Version.parse(ref[len(prefix) :]), oid) for ref, oid in refs.listing(store, prefix)]
     fit = sorted(row for row in rows if (asked.requirement or ANY).allows(row[0]))
     if not fit:
@@ -140,4 +140,4 @@ def _read(objects: Objects, commit: Oid, name: str, version: str, place: str) ->
     manifest = objects.at(tree, b"atom.toml")
     text = objects.read(manifest[1])[2] if manifest else b""
     origin = Oid((match[2] or match[3]).decode())
-    return Unsigned(name, version, found[0], origin, tree_digest(objects.listing(tree)), place, text)
+    return Unsigned(name, version, found[0], origin, tree_digest(objects.listing(tree)), uri.public(place), text)

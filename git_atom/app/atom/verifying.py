@@ -237,9 +237,9 @@ def _check_origin(host: Host, here: Here, objects: Objects, release: Release, tr
 
 def _places(host: Host, here: Here) -> list[str]:
     """Where a set is known from: mirrors it was fetched from, and of the own set the remote that git pushes to."""
-    found = list(sets.known_mirrors(host).get(here.anchor, ()))
     name = remote.default(here.repo) if here.own else None
-    return list(dict.fromkeys([*([remote.url_of(here.repo, name)] if name else []), *found]))
+    first = remote.url_of(here.repo, name) if name else ""
+    return [*([first] if first else []), *sets.other_mirrors(host, here.anchor, first)]
 
 
 def _derive(objects: Objects, release: Release, tree: Oid) -> None:
