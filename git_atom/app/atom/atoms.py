@@ -198,7 +198,7 @@ def _bring(host: Host, fetched: sets.Fetched, picked: Offered, dry_run: bool) ->
         raise missing(name, version)
     release, tag = held[0].value, held[1]
     policies.warned(host, fetched.objects, log, release)
-    host.progress.say(f"fetching {name} {version} from {uri.redact(fetched.source)}")
+    host.progress.say(f"{'would fetch' if dry_run else 'fetching'} {name} {version} from {uri.redact(fetched.source)}")
     if fetched.objects.get(release.commit) is None:
         theirs = refnames.atom_ref(name, version)
         shown = fetched.incoming.fetch(fetched.source, {theirs: "refs/incoming/atom/it"}).get(theirs)

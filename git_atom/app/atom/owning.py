@@ -352,7 +352,8 @@ def _warn_of_the_end(host: Host, needed: Need, owners: Party, how: How) -> None:
         "no owner, threshold or new name can ever be recorded after this"
     )
     if how.dry_run:
-        host.progress.say("hint: git atom charter add-owner <key> first, or git atom charter threshold <n>")
+        lower = f", or git atom charter threshold {left}" if left else ""
+        host.progress.say(f"hint: git atom charter add-owner <key> first{lower}")
 
 
 def _proposed(path: str) -> Proposal | None:

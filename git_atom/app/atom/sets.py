@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
@@ -88,10 +89,13 @@ def verify_own(host: Host, objects: Objects, digests: TreeDigests, head: Oid, *,
         log = logs.verify(objects, digests, head)
     digests.remember(log.value.tree)
     if known != head:
-        os.makedirs(os.path.dirname(place), exist_ok=True)
-        with open(place + ".new", "w", encoding="ascii") as file:
-            file.write(head)
-        os.replace(place + ".new", place)
+        try:
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            with open(place + ".new", "w", encoding="ascii") as file:
+                file.write(head)
+            os.replace(place + ".new", place)
+        except OSError:
+            pass  # a cache that cannot be written is no error
     return log
 
 
@@ -101,6 +105,17 @@ def _known_head(place: str) -> Oid | None:
             return Oid.parse(file.read(100))
     except (OSError, ValueError, AtomError):
         return None
+
+
+@contextmanager
+def passing_store(host: Host) -> Iterator[Host]:
+    """A host for a dry run: where the user has no store yet, with one that is thrown away, to verify in."""
+    path, made = repos.store_is_made(host)
+    if made or os.path.dirname(path) != host.data:
+        yield host
+        return
+    with tempfile.TemporaryDirectory(prefix="git-atom-") as folder:
+        yield host._replace(data=folder)
 
 
 def trusted(host: Host) -> tuple[Digest, ...]:

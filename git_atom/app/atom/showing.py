@@ -173,7 +173,8 @@ def foresee(host: Host, text: str, target: str, *, offline: bool = False) -> Rel
     """What `get` would write: brought and verified beside the store, and the place looked at. Raises what `get` raises."""
     check_free(os.path.normpath(os.path.join(host.cwd, target)))
     if Uri.parse(text).source:
-        return atoms.fetch(host, text, offline=offline, dry_run=True).release
+        with sets.passing_store(host) as passing:
+            return atoms.fetch(passing, text, offline=offline, dry_run=True).release
     here, name, version = find(host, text)
     return _sight(host, here, name, version).release
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from git_atom.app.atom import atoms
+from git_atom.app.atom import atoms, sets
 from git_atom.app.atom.asking import locate
 from git_atom.app.atom.sets import Consent
 from git_atom.core import refnames, uri
@@ -121,6 +121,15 @@ def fetch_any(
     host: Host, text: str, *, offline: bool, dry_run: bool, consent: Consent | None
 ) -> atoms.FetchedAtom | Unsigned:
     """`git atom fetch`: an atom of a set, or where a place serves no set one of eka's."""
+    if dry_run:
+        with sets.passing_store(host) as passing:
+            return _fetch_any(passing, text, offline, dry_run, consent)
+    return _fetch_any(host, text, offline, dry_run, consent)
+
+
+def _fetch_any(
+    host: Host, text: str, offline: bool, dry_run: bool, consent: Consent | None
+) -> atoms.FetchedAtom | Unsigned:
     try:
         return atoms.fetch(host, text, offline=offline, dry_run=dry_run, consent=consent)
     except UnavailableError as error:
