@@ -279,6 +279,24 @@ def test_what_an_atom_needs_of_its_own_repository(server: Path, atom: Path, run:
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 12345\n"
 
 
+def test_a_clone_from_the_same_disk_is_sound(atom: Path, home: Path, run: Run) -> None:
+    """It has every object of every version, and none of their refs, nor those of sub-atoms."""
+    (atom / "shared").mkdir()
+    (atom / "shared/data").write_text("data\n")
+    write_atom(atom / "app", "app", "1.0.0")
+    with open(atom / "app/atom.toml", "a") as manifest:
+        manifest.write('[srcs.data]\npath = "../shared"\n')
+    run("git", "atom", "lock", cwd=atom / "app")
+    commit(run, atom)
+    run("git", "atom", "publish", "--all", cwd=atom)
+    run("git", "clone", "-q", atom, home / "clone")
+    assert "ATOM-8006" in run("git", "atom", "verify", cwd=home / "clone", status=128).stderr
+    run("git", "atom", "init", cwd=home / "clone")
+    assert run("git", "atom", "fsck", cwd=home / "clone").stdout.count("note ATOM-8506 ") == 2
+    told = run("git", "atom", "verify", cwd=home / "clone").stdout.splitlines()
+    assert [line.split()[:2] for line in told] == [["absent", "app"], ["good", "zlib"]]
+
+
 def test_what_becomes_a_sub_atom_is_what_the_revision_holds(server: Path, atom: Path, run: Run) -> None:
     (atom / "shared").mkdir()
     (atom / "shared/data").write_text("data\n")
