@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
-from git_atom.app.atom.sets import OwnSet, Shown, digests_of, own_set, shown, trust_add, verify_own
+from git_atom.app.atom.sets import OwnSet, Shown, digests_of, own_set, passing_store, shown, trust_add, verify_own
 from git_atom.app.atom.syncing import conflict, keep_own, push_set, sync
 from git_atom.atom import objects as making
 from git_atom.atom import source as sources
@@ -109,7 +109,8 @@ def init(host: Host, *, dry_run: bool = False) -> Founded:
             trust = not dry_run and _own(host, repo, log.charter, log.anchor)
             return Founded("already", shown(log, "here"), log.head, trust)
         name = remote.default(repo)
-        joined = keep_own(host, repo, remote.url_of(repo, name), dry_run=dry_run) if name else None
+        with passing_store(host) if dry_run else nullcontext(host) as at:
+            joined = keep_own(at, repo, remote.url_of(repo, name), dry_run=dry_run) if name else None
         if joined is not None and name is not None:
             trust = not dry_run and _own(host, repo, joined.charter, joined.anchor)
             return Founded("joined", shown(joined, uri.redact(name)), joined.head, trust)
