@@ -266,6 +266,8 @@ CODES: dict[str, str] = {
     "ATOM-8027": "a key is not one of those that could be meant",
     "ATOM-8028": "a ref names a sub-atom that no version here needs",
     "ATOM-8029": "a head is not one of two logs of a set",
+    "ATOM-8030": "a file for a proposal is there already, and is something else",
+    "ATOM-8031": "a set has too few keys left that could sign a change",
     "ATOM-8040": "a directory has no manifest",
     "ATOM-8041": "dependencies cannot be had together",
     "ATOM-8042": "an atom of this repository has no lock that fits its manifest",

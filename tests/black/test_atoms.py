@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from projects import LOG, Run, commit, refs, trusting, write_atom
+from projects import LOG, Run, commit, everything, refs, trusting, write_atom
 
 
 def test_publish_in_gits_own_forms(atom: Path, home: Path, key: Path, run: Run) -> None:
@@ -66,10 +66,17 @@ def test_p02_other_content_under_a_published_version_is_refused(atom: Path, run:
     assert refs(run, atom) == before, "all or none"
 
 
-def test_dry_run_writes_nothing(atom: Path, run: Run) -> None:
-    before = refs(run, atom), run("git", "count-objects", cwd=atom).stdout
+def test_dry_run_writes_nothing(atom: Path, home: Path, run: Run) -> None:
+    (atom / ".git/atoms-publish.lock").unlink()
+    cache = home / ".cache/git-atom/heads"
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    cache.write_text("")  # a cache that cannot be written is no error
+    before = everything(atom)
     assert "would publish zlib 1.3.1" in run("git", "atom", "publish", "-n", "zlib", cwd=atom).stderr
-    assert (refs(run, atom), run("git", "count-objects", cwd=atom).stdout) == before
+    run("git", "atom", "claim", "-n", "other", cwd=atom)
+    run("git", "atom", "charter", "threshold", "-n", "1", cwd=atom)
+    run("git", "atom", "init", "-n", cwd=atom)
+    assert everything(atom) == before
 
 
 def test_every_dry_run_leaves_repository_store_and_configuration_alone(
@@ -84,8 +91,7 @@ def test_every_dry_run_leaves_repository_store_and_configuration_alone(
     run("git", "config", "--global", "user.signingKey", there / "own.pub", **stranger)
 
     def state() -> dict[str, bytes]:
-        apart = {".cache", "store.git"}  # an empty store is made, to verify in
-        kept = (p for p in there.rglob("*") if p.is_file() and not apart & set(p.parts) and p.suffix != ".lock")
+        kept = (p for p in there.rglob("*") if p.is_file() and ".cache" not in p.parts)
         return {str(p): p.read_bytes() for p in kept}
 
     before = state()
@@ -99,7 +105,9 @@ def test_every_dry_run_leaves_repository_store_and_configuration_alone(
     assert state() == before
     run("git", "atom", "trust", "add", anchor, cwd=there, **stranger)
     before = state()
-    row = run("git", "atom", "fetch", "-n", f"{server}::zlib", cwd=there, **stranger).stdout
+    done = run("git", "atom", "fetch", "-n", f"{server}::zlib", cwd=there, **stranger)
+    row = done.stdout
+    assert "would fetch zlib 1.3.1 from" in done.stderr and "fetching" not in done.stderr
     assert run("git", "atom", "get", "-n", f"{server}::zlib", "out", cwd=there, **stranger).stdout == row
     value = json.loads(
         run("git", "atom", "get", "-n", "--json", f"{server}::zlib", "out", cwd=there, **stranger).stdout
@@ -107,7 +115,7 @@ def test_every_dry_run_leaves_repository_store_and_configuration_alone(
     assert value["dry-run"] and value["dir"] == "out" and row == f"zlib 1.3.1 {value['tree']}\n"
     run("git", "atom", "get", "-n", f"{server}::zlib", "work", cwd=there, status=128, **stranger)
     assert state() == before
-    assert run("git", "--git-dir", there / ".local/share/git-atom/store.git", "for-each-ref").stdout == ""
+    assert not (there / ".local/share/git-atom").exists(), "no store is made either"
     assert run("git", "atom", "get", f"{server}::zlib", "out", cwd=there, **stranger).stdout == row
 
 
@@ -269,6 +277,24 @@ def test_what_an_atom_needs_of_its_own_repository(server: Path, atom: Path, run:
 
 
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 12345\n"
+
+
+def test_a_clone_from_the_same_disk_is_sound(atom: Path, home: Path, run: Run) -> None:
+    """It has every object of every version, and none of their refs, nor those of sub-atoms."""
+    (atom / "shared").mkdir()
+    (atom / "shared/data").write_text("data\n")
+    write_atom(atom / "app", "app", "1.0.0")
+    with open(atom / "app/atom.toml", "a") as manifest:
+        manifest.write('[srcs.data]\npath = "../shared"\n')
+    run("git", "atom", "lock", cwd=atom / "app")
+    commit(run, atom)
+    run("git", "atom", "publish", "--all", cwd=atom)
+    run("git", "clone", "-q", atom, home / "clone")
+    assert "ATOM-8006" in run("git", "atom", "verify", cwd=home / "clone", status=128).stderr
+    run("git", "atom", "init", cwd=home / "clone")
+    assert run("git", "atom", "fsck", cwd=home / "clone").stdout.count("note ATOM-8506 ") == 2
+    told = run("git", "atom", "verify", cwd=home / "clone").stdout.splitlines()
+    assert [line.split()[:2] for line in told] == [["absent", "app"], ["good", "zlib"]]
 
 
 def test_what_becomes_a_sub_atom_is_what_the_revision_holds(server: Path, atom: Path, run: Run) -> None:

@@ -83,6 +83,25 @@ def test_a_version_whose_content_was_never_here(forger: Forger, run: Run, home: 
     assert done.stdout.count("note ATOM-8018 refs/atoms/") == 3
 
 
+def test_a_clone_from_the_same_disk(forger: Forger, run: Run, home: Path) -> None:
+    """It has every object, and none of the refs of versions; that is no damage, what is damaged still is."""
+    tree = run("git", "rev-parse", "refs/atoms/a/1.0.0^{tree}", cwd=forger.path).stdout.strip()
+    head = run("git", "commit-tree", "-m", "x", tree, cwd=forger.path).stdout.strip()
+    point(run, forger, "refs/heads/main", head)
+    clone = home / "clone"
+    run("git", "clone", "-q", "-b", "main", forger.path, clone)
+    run("git", "fetch", "-q", "origin", f"{LOG}:{LOG}", cwd=clone)
+    done = run("git", "atom", "fsck", cwd=clone)
+    assert done.stdout.count("note ATOM-8506 refs/atoms/") == 3 and "0 errors" in done.stderr
+    run("git", "fetch", "-q", forger.path, "refs/atoms/a/1.1.0:refs/atoms/a/1.0.0", cwd=clone)
+    assert "error ATOM-8019 refs/atoms/a/1.0.0" in run("git", "atom", "fsck", cwd=clone, status=2).stdout
+    run("git", "update-ref", "-d", "refs/atoms/a/1.0.0", cwd=clone)
+    blob = run("git", "rev-parse", "refs/atoms/b/2.0.0:atom.toml", cwd=forger.path).stdout.strip()
+    (clone / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    done = run("git", "atom", "fsck", cwd=clone, status=7)
+    assert "error ATOM-2008 refs/atoms/b/2.0.0" in done.stdout and done.stdout.count("note ATOM-8506") == 3
+
+
 def test_another_tag_under_a_versions_ref(forger: Forger, run: Run) -> None:
     other = forger.tag(forger.release("a", "1.0.0"), OTHER)
     from git_atom.git.written import write_loose

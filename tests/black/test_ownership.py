@@ -299,3 +299,84 @@ def test_publish_what_changed(server: Path, project: Path, run: Run) -> None:
     assert done.stdout.startswith("one 1.1.0 ") and done.stdout.count("\n") == 1
     done = run("git", "atom", "publish", "--changed-since", "HEAD", cwd=project)
     assert done.stdout == "" and "nothing was published" in done.stderr
+
+
+def test_a_threshold_of_none_is_refused(server: Path, project: Path, run: Run) -> None:
+    before = state(run, project)
+    for words in (
+        ("claim", "--threshold", "0", "zz"),
+        ("claim", "--threshold", "2", "zz"),
+        ("charter", "threshold", "0"),
+    ):
+        assert "ATOM-8025" in run("git", "atom", *words, cwd=project, status=128).stderr
+    assert state(run, project) == before
+
+
+def test_what_was_proposed_is_not_written_over(
+    server: Path, project: Path, people: dict[str, Path], home: Path, run: Run
+) -> None:
+    ann, bob = people["ann"], people["bob"]
+    run("git", "atom", "charter", "add-owner", ann, cwd=project)
+    run("git", "atom", "charter", "threshold", "2", cwd=project)
+    done = run(*as_(ann, "charter", "sign", "charter-2.proposal"), cwd=project)
+    assert "hint: rm charter-2.proposal " in done.stderr and (project / "charter-2.proposal").exists()
+    run("git", "atom", "charter", "add-owner", bob, cwd=project)
+    file = project / "charter-3.proposal"
+    held, before = file.read_bytes(), state(run, project)
+    for dry in ((), ("-n",)):
+        done = run("git", "atom", "charter", "threshold", "1", *dry, cwd=project, status=5)
+        assert "error[ATOM-8030]" in done.stderr and "--proposal <file>, or rm charter-3.proposal" in done.stderr
+    manifest = project / "zlib/atom.toml"
+    text = manifest.read_bytes()
+    done = run("git", "atom", "claim", "zz", "--proposal", "zlib/atom.toml", cwd=project, status=5)
+    assert "error[ATOM-8030]" in done.stderr and "or rm" not in done.stderr
+    run("git", "atom", "claim", "zz", "--proposal", "zlib", cwd=project, status=5)
+    run("git", "atom", "claim", "zz", "--proposal", "-", cwd=project, status=129)
+    assert (file.read_bytes(), manifest.read_bytes(), state(run, project)) == (held, text, before)
+    assert not (project / "-").exists()
+    run("git", "atom", "charter", "threshold", "1", "--proposal", "other", cwd=project)
+    assert run("git", "atom", "charter", "add-owner", bob, cwd=project).stdout == "proposed charter-3.proposal\n"
+    assert file.read_bytes() == held, "the same once more"
+    done = run(*as_(ann, "charter", "add-owner", bob), cwd=project)
+    assert done.stdout == "recorded\n", "who asks for the very same adds a signature to it"
+
+
+def test_a_revocation_that_ends_the_set_is_warned_of(
+    server: Path, project: Path, people: dict[str, Path], run: Run
+) -> None:
+    me, ann, bob = people["me"], people["ann"], people["bob"]
+    run("git", "atom", "charter", "add-owner", ann, cwd=project)
+    revoke = ("charter", "revoke", ann, "--reason", "stolen")
+    assert "warning" not in run("git", "atom", *revoke, "-n", cwd=project).stderr
+    run("git", "atom", "charter", "threshold", "2", cwd=project)
+    run(*as_(ann, "charter", "sign", "charter-2.proposal"), cwd=project)
+    run("git", "atom", "claim", "yy", "--key", me, cwd=project)
+    before = state(run, project)
+    done = run(*as_(ann, *revoke, "-n"), cwd=project)
+    assert done.stdout == "would record\n" and state(run, project) == before
+    assert "warning: of the owners 1 would be left, and the threshold is 2" in done.stderr
+    assert "hint: git atom charter add-owner <key> first" in done.stderr
+    done = run(*as_(ann, *revoke), cwd=project)
+    assert done.stdout == "recorded\n" and "warning: of the owners 1 would be left" in done.stderr
+    before = sorted(project.iterdir())
+    for words in (("charter", "add-owner", bob), ("claim", "zz"), ("charter", "sign", "claim-yy.proposal")):
+        done = run("git", "atom", *words, cwd=project, status=128)
+        assert "error[ATOM-8031]" in done.stderr and "charter sign" not in done.stderr
+    assert sorted(project.iterdir()) == before
+    done = run("git", "atom", "retract", "zlib@=1.3.0", "--reason", "old", cwd=project)
+    assert done.stdout == "recorded\n", "who holds a name still speaks for it"
+    assert "warning" not in run("git", "atom", "charter", "revoke", me, "--reason", "x", "-n", cwd=project).stderr
+
+
+def test_a_dry_run_of_a_change_says_what_would_be(
+    server: Path, project: Path, people: dict[str, Path], run: Run
+) -> None:
+    before = state(run, project)
+    done = run("git", "atom", "claim", "-n", "zz", cwd=project)
+    assert done.stdout == "would record\n" and done.stderr.endswith("would record the claim in the log\n")
+    done = run("git", "atom", "claim", "-n", "zz", "--key", people["ann"], "--key", people["bob"], cwd=project)
+    assert done.stdout == "would record\n"
+    assert state(run, project) == before
+    run("git", "atom", "charter", "add-owner", people["ann"], cwd=project)
+    done = run("git", "atom", "charter", "threshold", "2", "-n", cwd=project)
+    assert done.stdout == "would propose charter-2.proposal\n" and not (project / "charter-2.proposal").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from projects import LOG, Run, anchor_of, commit, refs, trusting, write_atom
+from servers import Backend, http
 
 
 def test_a_stranger_lists_trusts_fetches_and_verifies_offline(
@@ -42,6 +44,73 @@ def test_a_stranger_lists_trusts_fetches_and_verifies_offline(
     run("git", "atom", "fetch", f"{server}::curl", cwd=there, status=6, **stranger)
     run("git", "atom", "trust", "remove", anchor, cwd=there, **stranger)
     assert "ATOM-3013" in run("git", "atom", "verify", cwd=there, status=2, **stranger).stderr
+
+
+def test_a_check_of_nothing_is_no_yes(server: Path, run: Run, stranger: dict[str, str]) -> None:
+    """A fresh clone has no log, and whoever runs this as a gate must not be told that all is well."""
+    clone = Path(stranger["HOME"]) / "clone"
+    run("git", "clone", "-q", str(server), clone, **stranger)
+    for cwd in (clone, clone.parent):
+        for words in ((), ("--source",), ("--all",)):
+            done = run("git", "atom", "verify", *words, cwd=cwd, status=128, **stranger)
+            assert done.stdout == "" and "error[ATOM-8006]" in done.stderr and "hint: git atom init" in done.stderr
+
+
+class Guarded(Backend):
+    """It asks for a name and a password."""
+
+    def do_POST(self) -> None:  # noqa: N802
+        wanted = base64.b64encode(b"bob:hunter2").decode()
+        if self.headers.get("Authorization") == f"Basic {wanted}":
+            return super().do_POST()
+        self._body()
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", 'Basic realm="x"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_POST  # noqa: N815
+
+
+def test_a_password_is_neither_kept_nor_shown(
+    server: Path, run: Run, stranger: dict[str, str], atom: Path, home: Path
+) -> None:
+    there = Path(stranger["HOME"])
+    said = []
+
+    def tell(*words: str, status: int = 0, cwd: Path = there) -> str:
+        done = run("git", "atom", *words, cwd=cwd, status=status, **stranger)
+        said.append(done.stdout + done.stderr)
+        return said[-1]
+
+    def written() -> list[Path]:
+        return [p for p in there.rglob("*") if p.is_file() and b"hunter2" in p.read_bytes()]
+
+    tell("trust", "add", anchor_of(run, atom))
+    with http(home, Guarded) as url:
+        plain, secret = f"{url}/server.git", f"{url}/server.git".replace("//", "//bob:hunter2@")
+        tell("fetch", f"{plain}::zlib", status=6)
+        tell("fetch", "-n", f"{secret}::zlib")
+        tell("fetch", f"{secret}::zlib")
+        assert f"mirror    {plain}\n" in tell("show", "zlib") and f'"{plain}"' in tell("show", "zlib", "--json")
+        tell("fetch", "--offline", f"{plain}::zlib")  # it is the same place
+        tell("show", f"{secret}::zlib")
+        tell("show", f"{secret}::nothing", status=1)
+        assert written() == []
+        # a store of an older version
+        store = there / ".local/share/git-atom/store.git"
+        key = run("git", "config", "--name-only", "--get-regexp", "mirror$", cwd=store).stdout.strip()
+        run("git", "config", "--replace-all", key, secret, cwd=store)
+        run("git", "config", "--add", key, secret.replace("server", "other"), cwd=store)
+        assert f"mirror    {plain}\n" in tell("show", "zlib")
+        tell("fetch", "--offline", f"{plain}::zlib")
+        tell("fetch", f"{secret}::zlib")
+        assert written() == []
+        mirrors = run("git", "config", "--get-all", key, cwd=store).stdout.split()
+        assert sorted(mirrors) == sorted([plain, plain.replace("server", "other")])
+    tell("fetch", f"{secret}::zlib@=1.3.1")
+    tell("fetch", f"{secret}::zlib")
+    assert not [text for text in said if "hunter2" in text]
 
 
 def test_nothing_in_a_repository_widens_trust(server: Path, run: Run, stranger: dict[str, str], home: Path) -> None:

@@ -198,7 +198,7 @@ def _bring(host: Host, fetched: sets.Fetched, picked: Offered, dry_run: bool) ->
         raise missing(name, version)
     release, tag = held[0].value, held[1]
     policies.warned(host, fetched.objects, log, release)
-    host.progress.say(f"fetching {name} {version} from {uri.redact(fetched.source)}")
+    host.progress.say(f"{'would fetch' if dry_run else 'fetching'} {name} {version} from {uri.redact(fetched.source)}")
     if fetched.objects.get(release.commit) is None:
         theirs = refnames.atom_ref(name, version)
         shown = fetched.incoming.fetch(fetched.source, {theirs: "refs/incoming/atom/it"}).get(theirs)
@@ -213,7 +213,7 @@ def _bring(host: Host, fetched: sets.Fetched, picked: Offered, dry_run: bool) ->
         fetched.incoming.accept()
         write_loose(store, "tag", tag)
         sets.keep_log(host, fetched, changes)
-    mirrors = tuple(sets.known_mirrors(host).get(log.anchor, [fetched.source]))
+    mirrors = tuple(sets.known_mirrors(host).get(log.anchor, [uri.public(fetched.source)]))
     return FetchedAtom(
         log.anchor, name, picked.version, release.commit, release.tree, tree, log.head, mirrors, release
     )  # fmt: skip
@@ -337,8 +337,8 @@ def stored_atom(
             return None
         release, tree = verified_release(objects, log, name, str(fit[-1]))
         policies.warned(host, objects, log.value, release)
-    mirrors = sets.known_mirrors(host).get(anchor, [])
-    ordered = tuple(sorted(mirrors, key=lambda m: m != source))
+    mirrors, others = sets.known_mirrors(host).get(anchor, []), sets.other_mirrors(host, anchor, source)
+    ordered = tuple(sorted(mirrors, key=others.__contains__))
     return FetchedAtom(anchor, name, fit[-1], release.commit, release.tree, tree, head, ordered, release)
 
 
@@ -392,7 +392,7 @@ def fetch(
         anchor = sets.anchor_at(host, place)
         if anchor is None or error.code not in ("ATOM-2011", "ATOM-8018"):
             raise
-        others = [other for other in sets.known_mirrors(host)[anchor] if other != place] if not offline else []
+        others = sets.other_mirrors(host, anchor, place) if not offline else []
         if others:
             host.progress.say(f"warning: {error.what}; asking other places of the set")
         found = fetch_anywhere(host, anchor, others, asked.name, asked.requirement, consent, dry_run=dry_run)

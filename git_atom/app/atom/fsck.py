@@ -153,8 +153,12 @@ def _check_version(
         if not anchor:
             check.told("ATOM-8018", ref, "it is in the log, and its content is not here", exit=0, kind="note")
         return
+    joined = now is None and not check.repo.bare  # a clone from the same disk has all objects and none of these refs
     if now is None:
-        check.told("ATOM-8506", ref, "it is in the log and its content is here, and no ref names it")
+        kind, exit = ("note", 0) if joined else ("error", 7)
+        check.told(
+            "ATOM-8506", ref, "it is in the log and its content is here, and no ref names it", exit=exit, kind=kind
+        )
     elif now != oid_of("tag", tag, check.repo.object_format):
         check.told("ATOM-8019", ref, f"it points to {now}, which is not the tag that the log holds", exit=2)
     else:
@@ -164,9 +168,9 @@ def _check_version(
         needed.add(sub.object)
         name = refnames.set_sub(anchor, sub.object) if anchor else refnames.sub_ref(sub.object)
         commit = check.there.get(name)
-        if commit is None:
+        if commit is None and not joined:
             check.told("ATOM-8507", name, f"'{which[0]} {which[1]}' needs this sub-atom, and no ref names it")
-        else:
+        elif commit is not None:
             atoms.check_sub(objects, commit, sub)
 
 

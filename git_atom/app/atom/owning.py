@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -32,15 +33,15 @@ from git_atom.core.statements import (
     check_reason,
     form_of,
 )
-from git_atom.core.uri import Uri
+from git_atom.core.uri import Uri, redact
 from git_atom.core.version import Version
-from git_atom.errors import CannotError, ConflictError, NegativeError, RefusedError
+from git_atom.errors import CannotError, ConflictError, MalformedError, NegativeError, RefusedError
 from git_atom.git import config, refs, remote
 from git_atom.git import repo as repos
 from git_atom.git.refs import Change
 from git_atom.trust import authority, gpg, signature
 from git_atom.trust import log as logs
-from git_atom.trust.authority import Need
+from git_atom.trust.authority import Need, Party
 from git_atom.trust.keys import Signer, user_key
 from git_atom.trust.publickey import PublicKey, parse
 
@@ -57,7 +58,10 @@ class How(NamedTuple):
 
 
 class Done(NamedTuple):
-    """What became of a statement. how: `recorded` in the log, `proposed` in a file, `unchanged`; lacks: signatures still missing."""
+    """What became of a statement. how: `recorded` in the log, `proposed` in a file, `unchanged`; lacks: signatures still missing.
+
+    With a dry run, what would become of it. file: where it is proposed, or once it is recorded the proposal that is needed no more.
+    """
 
     how: str
     kind: str
@@ -158,7 +162,7 @@ def claim(host: Host, name: str, keys: Sequence[str], least: int | None, how: Ho
         old = logs.claim_of(own.objects, log, name)
         if old is None:
             _check_new_name(own, name)
-        count = least or (old.threshold if old and old.threshold <= len(chosen) else 1)
+        count = (old.threshold if old and old.threshold <= len(chosen) else 1) if least is None else least
         if not 1 <= count <= len(chosen):
             raise CannotError("ATOM-8025", f"the threshold cannot be {count} of {len(chosen)} keys")
         made = Claim(log.anchor, tuple(sorted(chosen)), name, None, 0, count)
@@ -283,7 +287,7 @@ def _bring(host: Host, make: Make, how: How, signatures: dict[str, bytes] | None
     repo = repos.discover(host.cwd, host.environ)
     target = remote.url_of(repo, how.push) if how.push and not how.dry_run else ""
     for attempt in range(_TRIES):
-        with one_at_a_time(repo), own_set(host) as own:
+        with one_at_a_time(repo, dry_run=how.dry_run), own_set(host) as own:
             own = sync(host, own, target, {}) if target else own
             try:
                 done = _once(host, own, make(own), how, signatures or {})
@@ -292,10 +296,12 @@ def _bring(host: Host, make: Make, how: How, signatures: dict[str, bytes] | None
                     raise
                 continue
             if not target or done.how == "proposed" or push_set(host, own, target):
-                return done._replace(pushed=how.push if target and done.how != "proposed" else "")
+                return done._replace(pushed=redact(how.push) if target and done.how != "proposed" else "")
         time.sleep(0.05 * (attempt + 1) + secrets.randbelow(100) / 1000)
     raise ConflictError(
-        "ATOM-2010", f"the set at '{how.push}' moved each time it was pushed to", hint="run the same command again"
+        "ATOM-2010",
+        f"the set at '{redact(how.push)}' moved each time it was pushed to",
+        hint="run the same command again",
     )
 
 
@@ -303,25 +309,72 @@ def _once(host: Host, own: OwnSet, statement: bytes, how: How, signatures: dict[
     if not statement:
         return Done("unchanged", "", ())
     needed = _need(own, statement)
+    if not needed.met(needed.allowed):
+        raise CannotError(
+            "ATOM-8031",
+            f"too few keys are left in this set to sign '{' '.join((needed.kind, *needed.item))}'",
+            note=f"{needed.lacks(needed.allowed)} at most; revoked keys do not count",
+        )
     told = describe(own, statement)
     signer = user_key(host, own.repo)
+    file = how.proposal or f"{'-'.join((needed.kind, *needed.item)).replace('/', '_').replace(':', '-')}.proposal"
+    path = os.path.join(host.cwd, file)
+    there = _proposed(path)
+    if same := there is not None and there.statement == statement:
+        signatures = there.signatures | signatures
     held = _held(needed, statement, signatures)
     begins = frozenset(key for way in needed.ways for key in way[0].keys)  # way[0] speaks for what is in force
     if signer.key not in (needed.allowed if signatures else begins):
         raise _not_yours(signer, needed)
-    if how.dry_run:
-        return Done("recorded" if needed.met(held | {signer.key}) else "proposed", needed.kind, told,
-                    needed.lacks(held | {signer.key}) if not needed.met(held | {signer.key}) else "")  # fmt: skip
-    made = signatures | {signer.key_digest.hex: signer.sign(needed.namespace, statement)}
     signed = held | {signer.key}
-    enter = authority.owners(logs.state(own.objects, own.log.value)).keys | needed.entry
-    if needed.met(signed) and signer.key in enter:
-        head = _record(host, own, needed, statement, made, signer)
-        return Done("recorded", needed.kind, told, head=head)
-    file = how.proposal or f"{'-'.join((needed.kind, *needed.item)).replace('/', '_').replace(':', '-')}.proposal"
-    _keep(os.path.join(host.cwd, file), Proposal(statement, made).encode())
     lacks = "" if needed.met(signed) else needed.lacks(signed)
-    return Done("proposed", needed.kind, told, lacks, file)
+    owners = authority.owners(logs.state(own.objects, own.log.value))
+    recorded = not lacks and signer.key in owners.keys | needed.entry
+    if not recorded and not same and os.path.lexists(path):
+        raise _in_the_way(file, there)
+    _warn_of_the_end(host, needed, owners, how)
+    if not how.dry_run:
+        made = signatures | {signer.key_digest.hex: signer.sign(needed.namespace, statement)}
+        if recorded:
+            head = _record(host, own, needed, statement, made, signer)
+            return Done("recorded", needed.kind, told, file=file if same else "", head=head)
+        _keep(path, Proposal(statement, made).encode())
+    return Done("recorded" if recorded else "proposed", needed.kind, told, lacks, "" if recorded else file)
+
+
+def _warn_of_the_end(host: Host, needed: Need, owners: Party, how: How) -> None:
+    """Say so when a revocation leaves fewer owners than have to sign. It is not refused: a stolen key has to go, whatever that costs (ADR 15)."""
+    left = len(owners.keys - needed.entry)
+    if not isinstance(needed.said, Revocation) or not left < owners.threshold <= len(owners.keys):
+        return
+    host.progress.say(
+        f"warning: of the owners {left} would be left, and the threshold is {owners.threshold}: "
+        "no owner, threshold or new name can ever be recorded after this"
+    )
+    if how.dry_run:
+        lower = f", or git atom charter threshold {left}" if left else ""
+        host.progress.say(f"hint: git atom charter add-owner <key> first{lower}")
+
+
+def _proposed(path: str) -> Proposal | None:
+    """The proposal that a file holds, or None."""
+    if not os.path.isfile(path):
+        return None
+    with open(path, "rb") as handle:
+        try:
+            return Proposal.decode(handle.read(MAX_BYTES + 1), path)
+        except MalformedError:
+            return None
+
+
+def _in_the_way(file: str, there: Proposal | None) -> ConflictError:
+    word = shlex.quote(file)
+    return ConflictError(
+        "ATOM-8030",
+        f"'{file}' is there already, and is not this proposal",
+        note=f"it is another proposal, signed {len(there.signatures)} times" if there else "it is no proposal",
+        hint="name another file with --proposal <file>" + (f", or rm {word} when nobody needs it" if there else ""),
+    )
 
 
 def _need(own: OwnSet, statement: bytes) -> Need:

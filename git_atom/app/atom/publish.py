@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
-from git_atom.app.atom.sets import OwnSet, Shown, digests_of, own_set, shown, trust_add, verify_own
+from git_atom.app.atom.sets import OwnSet, Shown, digests_of, own_set, passing_store, shown, trust_add, verify_own
 from git_atom.app.atom.syncing import conflict, keep_own, push_set, sync
 from git_atom.atom import objects as making
 from git_atom.atom import source as sources
@@ -83,8 +83,11 @@ class Which(NamedTuple):
 
 
 @contextmanager
-def one_at_a_time(repo: Repo) -> Iterator[None]:
-    """Hold other publishers on this machine off this repository; the lock dies with its process."""
+def one_at_a_time(repo: Repo, *, dry_run: bool = False) -> Iterator[None]:
+    """Hold other publishers on this machine off this repository; the lock dies with its process. A dry run writes nothing and holds nobody off."""
+    if dry_run:
+        yield
+        return
     with open(os.path.join(repo.git_dir, "atoms-publish.lock"), "a", encoding="ascii") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -99,7 +102,7 @@ def init(host: Host, *, dry_run: bool = False) -> Founded:
     """
     repo = repos.discover(host.cwd, host.environ)
     head = repos.head_commit(repo)
-    with one_at_a_time(repo), Objects(repo) as objects:
+    with one_at_a_time(repo, dry_run=dry_run), Objects(repo) as objects:
         digests = digests_of(host, objects)
         old = refs.get(repo, refnames.LOG)
         if old is not None:
@@ -107,10 +110,11 @@ def init(host: Host, *, dry_run: bool = False) -> Founded:
             trust = not dry_run and _own(host, repo, log.charter, log.anchor)
             return Founded("already", shown(log, "here"), log.head, trust)
         name = remote.default(repo)
-        joined = keep_own(host, repo, remote.url_of(repo, name), dry_run=dry_run) if name else None
+        with passing_store(host) if dry_run else nullcontext(host) as at:
+            joined = keep_own(at, repo, remote.url_of(repo, name), dry_run=dry_run) if name else None
         if joined is not None and name is not None:
             trust = not dry_run and _own(host, repo, joined.charter, joined.anchor)
-            return Founded("joined", shown(joined, name), joined.head, trust)
+            return Founded("joined", shown(joined, uri.redact(name)), joined.head, trust)
         root = repos.root_commit(repo, head)
         signer = user_key(host, repo)
         bench = Bench(repo, objects, digests, signer, config.identity(repo))
@@ -150,7 +154,7 @@ def publish(
     since = repos.commit_of(repo, which.since) if which.since else None
     target = remote.url_of(repo, push) if push else ""
     for attempt in range(_TRIES):
-        with one_at_a_time(repo), own_set(host) as own:
+        with one_at_a_time(repo, dry_run=dry_run), own_set(host) as own:
             paths = () if which.everything or since else _paths(host, repo, which.paths)
             if since is not None:
                 paths = changed(own.objects, since, commit, _paths(host, repo, which.paths) if which.paths else ())
@@ -168,12 +172,14 @@ def publish(
                     if error.code != "ATOM-2010" or attempt == _TRIES - 1:
                         raise
                     continue
-                done = Report(own.log.value.anchor, atoms, commit, dirty(), push if not dry_run else "")
+                done = Report(own.log.value.anchor, atoms, commit, dirty(), uri.redact(push) if not dry_run else "")
             if not target or dry_run or push_set(host, own._replace(log=log), target):
                 return done
         time.sleep(0.05 * (attempt + 1) + secrets.randbelow(100) / 1000)
     raise ConflictError(
-        "ATOM-2010", f"the set at '{push}' moved each time it was pushed to", hint="run the same command again"
+        "ATOM-2010",
+        f"the set at '{uri.redact(push)}' moved each time it was pushed to",
+        hint="run the same command again",
     )
 
 

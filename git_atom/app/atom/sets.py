@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
@@ -88,10 +89,13 @@ def verify_own(host: Host, objects: Objects, digests: TreeDigests, head: Oid, *,
         log = logs.verify(objects, digests, head)
     digests.remember(log.value.tree)
     if known != head:
-        os.makedirs(os.path.dirname(place), exist_ok=True)
-        with open(place + ".new", "w", encoding="ascii") as file:
-            file.write(head)
-        os.replace(place + ".new", place)
+        try:
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            with open(place + ".new", "w", encoding="ascii") as file:
+                file.write(head)
+            os.replace(place + ".new", place)
+        except OSError:
+            pass  # a cache that cannot be written is no error
     return log
 
 
@@ -101,6 +105,17 @@ def _known_head(place: str) -> Oid | None:
             return Oid.parse(file.read(100))
     except (OSError, ValueError, AtomError):
         return None
+
+
+@contextmanager
+def passing_store(host: Host) -> Iterator[Host]:
+    """A host for a dry run: where the user has no store yet, with one that is thrown away, to verify in."""
+    path, made = repos.store_is_made(host)
+    if made or os.path.dirname(path) != host.data:
+        yield host
+        return
+    with tempfile.TemporaryDirectory(prefix="git-atom-") as folder:
+        yield host._replace(data=folder)
 
 
 def trusted(host: Host) -> tuple[Digest, ...]:
@@ -150,35 +165,51 @@ def stored(host: Host) -> list[tuple[Digest, Oid]]:
 
 def anchor_at(host: Host, source: str) -> Digest | None:
     """The set that a source served when it was fetched last, or None."""
+    place = _kept_as(source)
     for anchor, mirrors in known_mirrors(host).items():
-        if source in mirrors:
+        if place in mirrors:
             return anchor
     return None
 
 
 def known_mirrors(host: Host) -> dict[Digest, list[str]]:
-    """Where each stored set was fetched from."""
-    named = _mirrors(host)
-    return {anchor: named.get(anchor.hex, []) for anchor, _ in stored(host)}
+    """Where each stored set was fetched from, without credentials."""
+    named: dict[str, list[str]] = {}
+    for anchor, source in _mirrors(host):
+        named.setdefault(anchor, []).append(_kept_as(source))
+    return {anchor: list(dict.fromkeys(named.get(anchor.hex, []))) for anchor, _ in stored(host)}
 
 
-def _mirrors(host: Host) -> dict[str, list[str]]:
-    """Every mirror that the store has noted, by the hex digits of an anchor."""
-    out: dict[str, list[str]] = {}
-    for key, source in config.get_matching(repos.store(host), f"^{_MIRRORS}[.].*[.]mirror$"):
-        out.setdefault(key.split(".")[1], []).append(source)
-    return out
+def other_mirrors(host: Host, anchor: Digest, source: str) -> list[str]:
+    """Where a set was fetched from besides this source."""
+    return [place for place in known_mirrors(host).get(anchor, []) if place != _kept_as(source)]
+
+
+def _kept_as(source: str) -> str:
+    """A source as the store names it: credentials never reach a file (git's helpers have them when they are needed)."""
+    return source if uri.kind(source) == "alias" else uri.public(source)
+
+
+def _mirrors(host: Host) -> list[tuple[str, str]]:
+    """Every mirror that the store has noted, as it stands there, behind the hex digits of its anchor."""
+    rows = config.get_matching(repos.store(host), f"^{_MIRRORS}[.].*[.]mirror$")
+    return [(key.split(".")[1], source) for key, source in rows]
 
 
 def remember_mirror(host: Host, anchor: Digest, source: str) -> None:
-    """Note in the store that a source serves a set (and no other set any more)."""
-    store, named = repos.store(host), _mirrors(host)
-    for other in [other for other, mirrors in named.items() if source in mirrors and other != anchor.hex]:
-        key = f"{_MIRRORS}.{other}.mirror"
-        proc.check(["git", "config", "--fixed-value", "--unset-all", key, source], env=store.env, cwd=store.git_dir)
-    if source not in named.get(anchor.hex, []):
-        key = f"{_MIRRORS}.{anchor.hex}.mirror"
-        proc.check(["git", "config", "--add", key, source], env=store.env, cwd=store.git_dir)
+    """Note in the store that a source serves a set (and no other set any more); credentials that an older version noted go."""
+    store, place, rows = repos.store(host), _kept_as(source), _mirrors(host)
+    kept = [(other, _kept_as(found)) for other, found in rows if other == anchor.hex or _kept_as(found) != place]
+    kept = list(dict.fromkeys([*kept, (anchor.hex, place)]))
+    for other, found in kept:
+        if (other, found) not in rows:
+            proc.check(
+                ["git", "config", "--add", f"{_MIRRORS}.{other}.mirror", found], env=store.env, cwd=store.git_dir
+            )
+    for other, found in dict.fromkeys(rows):
+        if (other, found) not in kept:
+            key = f"{_MIRRORS}.{other}.mirror"
+            proc.check(["git", "config", "--fixed-value", "--unset-all", key, found], env=store.env, cwd=store.git_dir)
 
 
 def floor_of(store: Repo, objects: Objects, anchor: Digest) -> tuple[Oid | None, Verified[Log] | None]:

@@ -103,7 +103,8 @@ def find(host: Host, text: str) -> tuple[Here, str, Version]:
             )
         if hits:
             return hits[0][0], asked.name, hits[0][1]
-    raise NegativeError("ATOM-8010", f"there is no '{text}' here", hint=f"git atom fetch {text}, or git atom list")
+    shown = text.replace(asked.source, uri.redact(asked.source)) if asked.source else text
+    raise NegativeError("ATOM-8010", f"there is no '{shown}' here", hint=f"git atom fetch {shown}, or git atom list")
 
 
 def _fitting(here: Here, asked: Uri) -> Version | None:
@@ -172,7 +173,8 @@ def foresee(host: Host, text: str, target: str, *, offline: bool = False) -> Rel
     """What `get` would write: brought and verified beside the store, and the place looked at. Raises what `get` raises."""
     check_free(os.path.normpath(os.path.join(host.cwd, target)))
     if Uri.parse(text).source:
-        return atoms.fetch(host, text, offline=offline, dry_run=True).release
+        with sets.passing_store(host) as passing:
+            return atoms.fetch(passing, text, offline=offline, dry_run=True).release
     here, name, version = find(host, text)
     return _sight(host, here, name, version).release
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from git_atom.app.atom import atoms
+from git_atom.app.atom import atoms, sets
 from git_atom.app.atom.asking import locate
 from git_atom.app.atom.sets import Consent
 from git_atom.core import refnames, uri
@@ -97,7 +97,7 @@ def fetch(host: Host, text: str, *, dry_run: bool = False) -> Unsigned:
         if dry_run:
             return found
         incoming.accept()
-    ref = refnames.unsigned(place, chosen.name, str(chosen.version))
+    ref = refnames.unsigned(uri.public(place), chosen.name, str(chosen.version))
     refs.update(store, [Change(ref, commit, refs.get(store, ref))], "git atom fetch: unsigned")
     return found
 
@@ -108,7 +108,7 @@ def held(host: Host, text: str) -> Unsigned | None:
     if not asked.source:
         return None
     store, place = repos.store(host), locate(host, asked.source)
-    prefix = refnames.unsigned(place, asked.name, "")
+    prefix = refnames.unsigned(uri.public(place), asked.name, "")
     rows = [(Version.parse(ref[len(prefix) :]), oid) for ref, oid in refs.listing(store, prefix)]
     fit = sorted(row for row in rows if (asked.requirement or ANY).allows(row[0]))
     if not fit:
@@ -121,6 +121,15 @@ def fetch_any(
     host: Host, text: str, *, offline: bool, dry_run: bool, consent: Consent | None
 ) -> atoms.FetchedAtom | Unsigned:
     """`git atom fetch`: an atom of a set, or where a place serves no set one of eka's."""
+    if dry_run:
+        with sets.passing_store(host) as passing:
+            return _fetch_any(passing, text, offline, dry_run, consent)
+    return _fetch_any(host, text, offline, dry_run, consent)
+
+
+def _fetch_any(
+    host: Host, text: str, offline: bool, dry_run: bool, consent: Consent | None
+) -> atoms.FetchedAtom | Unsigned:
     try:
         return atoms.fetch(host, text, offline=offline, dry_run=dry_run, consent=consent)
     except UnavailableError as error:
@@ -140,4 +149,4 @@ def _read(objects: Objects, commit: Oid, name: str, version: str, place: str) ->
     manifest = objects.at(tree, b"atom.toml")
     text = objects.read(manifest[1])[2] if manifest else b""
     origin = Oid((match[2] or match[3]).decode())
-    return Unsigned(name, version, found[0], origin, tree_digest(objects.listing(tree)), place, text)
+    return Unsigned(name, version, found[0], origin, tree_digest(objects.listing(tree)), uri.public(place), text)

@@ -44,6 +44,8 @@ def verify(host: Host, texts: Sequence[str], *, everything: bool = False, source
     """Check signatures, logs from their founding, and content over its bytes; with `source`, that the origin holds the same tree.
 
     Without arguments: the own set, or where there is none the store. All problems are gathered before they are raised.
+
+    Raises CannotError ATOM-8006 when there is no set at all: a check of nothing must not pass for one that found nothing wrong.
     """
     chosen = [find(host, text) for text in texts]
     if texts:
@@ -51,6 +53,13 @@ def verify(host: Host, texts: Sequence[str], *, everything: bool = False, source
     else:
         own = own_here(host)
         scopes = ([own] if own else []) + (stored_here(host) if everything or not own else [])
+        if not scopes:
+            raise CannotError(
+                "ATOM-8006",
+                "there is no set of atoms to verify",
+                note="neither this repository nor the store has one",
+                hint="git atom init, or git atom fetch <uri>",
+            )
     done: list[Checked] = []
     problems: list[AtomError] = []
     for here in scopes:
@@ -196,6 +205,8 @@ def _verify_one(
     tree = atoms.check_content(objects, release)
     for sub in atoms.lock_of(objects, tree).subs:
         held_sub = present.get(refnames.sub_ref(sub.object) if here.own else refnames.set_sub(here.anchor, sub.object))
+        if held_sub is None and now is None:  # a clone from the same disk: objects are here, and no ref of this version
+            return Checked(log.value.anchor, name, version, release.tree, signer, "absent", state)
         if held_sub is None:
             raise atoms.missing(f"sub-atom {sub.name}", sub.object)
         atoms.check_sub(objects, held_sub, sub)
@@ -228,9 +239,9 @@ def _check_origin(host: Host, here: Here, objects: Objects, release: Release, tr
 
 def _places(host: Host, here: Here) -> list[str]:
     """Where a set is known from: mirrors it was fetched from, and of the own set the remote that git pushes to."""
-    found = list(sets.known_mirrors(host).get(here.anchor, ()))
     name = remote.default(here.repo) if here.own else None
-    return list(dict.fromkeys([*([remote.url_of(here.repo, name)] if name else []), *found]))
+    first = remote.url_of(here.repo, name) if name else ""
+    return [*([first] if first else []), *sets.other_mirrors(host, here.anchor, first)]
 
 
 def _derive(objects: Objects, release: Release, tree: Oid) -> None:

@@ -183,7 +183,8 @@ class Stock:
         A place that is dead or lags behind is told of when another one serves; one that shows another log or another set is an error.
         """
         named = list(dict.fromkeys(asking.locate(self.host, url) for url in asked.urls))
-        known = [place for place in sets.known_mirrors(self.host).get(anchor, []) if place not in named]
+        shown = {uri.public(place) for place in named}
+        known = [place for place in sets.known_mirrors(self.host).get(anchor, []) if place not in shown]
         failed: dict[str, AtomError] = {}
         serving = self._serve(anchor, named, asked, failed) or self._serve(anchor, known, asked, failed)
         if not serving:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from git_atom.app.atom.owning import Done, How
 from git_atom.cli.parser import Ask
 from git_atom.errors import UsageError
@@ -16,6 +18,10 @@ _WORDS = {
 
 def how(ask: Ask) -> How:
     """The options that every such command has."""
+    if ask["proposal"] == "-":
+        raise UsageError(
+            "ATOM-9001", "a proposal is a file, '-' is none", hint="--proposal <file>, or ./- for that name"
+        )
     return How(ask["push"] or "", ask["proposal"] or "", ask["dry_run"])
 
 
@@ -28,22 +34,27 @@ def reason(ask: Ask) -> str:
 
 
 def tell(ask: Ask, done: Done) -> int:
-    """Say what changed and what is missing; the output is `recorded`, `proposed <file>` or `unchanged`."""
+    """Say what changed and what is missing; the output is `recorded`, `proposed <file>` or `unchanged`, with -n what would be."""
     dry = ask["dry_run"]
     if ask.out.json:
         ask.out.document("git-atom-change/1", done._asdict() | {"dry-run": dry})
         return 0
     for line in done.told:
         ask.out.say(f"  {line}")
+    word, file = done.how, ""
     if done.how == "unchanged":
         ask.out.say("it is so already, nothing was changed")
     elif done.how == "proposed":
+        word, file = "would propose" if dry else "proposed", done.file
         ask.out.say(f"{_WORDS[done.kind]} lacks {done.lacks}")
         if not dry:
-            ask.out.say(f"hint: git atom charter sign {done.file}   (each of those who have to)")
+            ask.out.say(f"hint: git atom charter sign {shlex.quote(done.file)}   (each of those who have to)")
     else:
-        ask.out.say(f"{'would record' if dry else 'recorded'} {_WORDS[done.kind]} in the log {done.head[:12]}".rstrip())
+        word = "would record" if dry else "recorded"
+        ask.out.say(f"{word} {_WORDS[done.kind]} in the log {done.head[:12]}".rstrip())
+        if done.file:
+            ask.out.say(f"hint: rm {shlex.quote(done.file)}   (it is in the log now, and the file is needed no more)")
     if done.pushed:
         ask.out.say(f"pushed to '{done.pushed}'")
-    ask.out.line(f"{done.how} {done.file}".rstrip())
+    ask.out.line(f"{word} {file}".rstrip())
     return 0
