@@ -16,6 +16,7 @@ from git_atom.core import refnames, uri
 from git_atom.core.digest import Digest, Oid, of_bytes
 from git_atom.core.host import Host
 from git_atom.core.statements import Release, read_tag
+from git_atom.core.text import shell
 from git_atom.core.tree import Leaf, tree_digest
 from git_atom.core.version import ANY, Requirement, Version
 from git_atom.errors import AtomError, MalformedError, NegativeError, RefusedError, UnavailableError
@@ -131,7 +132,7 @@ def choose(offered: list[Offered], name: str, wanted: Requirement | Version | No
             "ATOM-8010",
             f"'{source}' has no atom '{name}'",
             note=f"it has {', '.join(known[:20]) or 'none'}",
-            hint=f"did you mean '{near[0]}'?" if near else f"git atom list {source}",
+            hint=f"did you mean '{near[0]}'?" if near else f"git atom list {shell(source)}",
         )
     raise NegativeError(
         "ATOM-8010",
@@ -174,7 +175,7 @@ def fetch_atom(
         raise UnavailableError(
             "ATOM-8018",
             f"'{name}' of '{uri.redact(place)}' is not in the store",
-            hint=f"git atom fetch {uri.redact(source)}::{name}",
+            hint=f"git atom fetch {shell(f'{uri.redact(source)}::{name}')}",
         )
     with sets.fetched_log(host, place) as fetched:
         if anchor is not None and fetched.log.value.anchor != anchor:
@@ -258,7 +259,8 @@ def missing(name: str, version: str) -> UnavailableError:
     return UnavailableError(
         "ATOM-8018",
         f"'{f'{name} {version}'.strip()}' is in the log and its content is not here",
-        hint="git atom fetch, from a repository that has it",
+        note="another place of its set may have it",
+        hint=f"git atom fetch {shell(f'<url>::{name}@={version}')}" if " " not in name else "git atom fsck",
     )
 
 

@@ -144,7 +144,7 @@ def _too_few(left: int, least: int) -> CannotError:
         "ATOM-8025",
         f"{left} owners would be left, and the threshold is {least}",
         note="revoked keys do not count",
-        hint="git atom charter add-owner <key>, or lower it first with git atom charter threshold <n>",
+        hint="git atom charter add-owner <key>\ngit atom charter threshold <n>  # lower than now",
     )
 
 
@@ -334,7 +334,7 @@ def _need(own: OwnSet, statement: bytes) -> Need:
             "ATOM-8023",
             "that does not fit the set as it stands",
             note=error.note,
-            hint="git atom log, and make the change again",
+            hint="git atom log  # then make the change again",
         ) from None
 
 

@@ -12,6 +12,7 @@ from git_atom.core.digest import Digest, Oid
 from git_atom.core.host import Host
 from git_atom.core.lock import Lock, LockedSet, edge_text
 from git_atom.core.lock_merge import merge
+from git_atom.core.text import shell
 from git_atom.errors import ConflictError
 from git_atom.git import config, refs
 from git_atom.git import repo as repos
@@ -74,7 +75,7 @@ def merge_files(host: Host, base: str, ours: str, theirs: str, shown: str) -> Lo
     made = merge(one, mine, yours, lambda before, other: _later(host, before, other))
     if made.conflicts:
         raise ConflictError("ATOM-8713", f"'{shown}' cannot be merged record by record", note="\n".join(made.conflicts[:20]),
-                            hint=f"merge the manifest, then git atom lock {os.path.dirname(shown)}".rstrip() + f" && git add {shown}")  # fmt: skip
+                            hint=f"git atom lock {shell(os.path.dirname(shown) or '.')} && git add {shell(shown)}  # once the manifest is merged")  # fmt: skip
     workdir.write(os.path.join(host.cwd, ours), locks.format(made.lock))
     return made.lock
 

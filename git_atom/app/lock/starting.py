@@ -10,6 +10,7 @@ from git_atom.atom import scaffold
 from git_atom.core import manifest as manifests
 from git_atom.core.host import Host
 from git_atom.core.name import check_name
+from git_atom.core.text import shell
 from git_atom.errors import AtomError, ConflictError, MalformedError, UsageError
 
 SUITE = "bookworm"  # where the machine is not a Debian or does not say
@@ -41,7 +42,7 @@ def new(host: Host, folder: str, *, name: str = "", kind: str = "package", dry_r
         name = check_name(name or os.path.basename(place))
     except MalformedError as error:
         if not name:
-            error.hint = f"name it: git atom new {folder} --id <name>"
+            error.hint = f"git atom new {shell(folder)} --id <name>"
         raise
     found = scaffold.guess(lambda sign: os.path.isfile(os.path.join(place, sign)))
     text = scaffold.manifest(name, kind, found, suite(host))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from git_atom.app.atom.owning import Done, How
 from git_atom.cli.parser import Ask
+from git_atom.core.text import shell
 from git_atom.errors import UsageError
 
 _WORDS = {
@@ -40,7 +41,7 @@ def tell(ask: Ask, done: Done) -> int:
     elif done.how == "proposed":
         ask.out.say(f"{_WORDS[done.kind]} lacks {done.lacks}")
         if not dry:
-            ask.out.say(f"hint: git atom charter sign {done.file}   (each of those who have to)")
+            ask.out.say(f"hint: git atom charter sign {shell(done.file)}  # each of those who have to")
     else:
         ask.out.say(f"{'would record' if dry else 'recorded'} {_WORDS[done.kind]} in the log {done.head[:12]}".rstrip())
     if done.pushed:
