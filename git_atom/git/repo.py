@@ -126,6 +126,8 @@ def _why(cwd: str, environ: Mapping[str, str], words: bytes) -> AtomError:
                     except RefusedError as refused:
                         return refused
                 return _broken(folder, environ, words)
+    if named:
+        return CannotError("ATOM-2003", f"'{named}' is not a git repository", where="GIT_DIR", hint="unset GIT_DIR")
     return CannotError(
         "ATOM-2003", f"'{cwd}' is not inside a git repository", hint="git init  # or change into a repository"
     )

@@ -189,6 +189,8 @@ def test_which_atom_cannot_be_published_is_said(atom: Path, run: Run) -> None:
 def test_what_a_user_typed_is_quoted_in_hints(atom: Path, run: Run) -> None:
     done = run("git", "atom", "show", "../x::x@>=3, <4", cwd=atom, status=1)
     assert "hint: git atom fetch '../x::x@>=3, <4'\n" in done.stderr
+    done = run("git", "atom", "publish", "\x1b[31mX", cwd=atom, status=128)
+    assert "ATOM-8001" in done.stderr and "\\x1b[31mX" in done.stderr
     assert "hint: git atom list\n" in run("git", "atom", "show", "x@>=3, <4", cwd=atom, status=1).stderr
     done = run("git", "atom", "log", "../none", cwd=atom, status=1)
     assert "no set of '../none' is in the store" in done.stderr and "hint: git atom list ../none\n" in done.stderr
@@ -270,14 +272,15 @@ def test_sha256_repository_publishes(home: Path, key: Path, run: Run) -> None:
     run("git", "init", "-q", "--object-format=sha256", repo)
     write_atom(repo / "zlib", "zlib", "1.3.1")
     commit(run, repo)
-    run("git", "atom", "init", cwd=repo)
+    assert "stores of users are sha1" in run("git", "atom", "init", cwd=repo).stderr
     run("git", "atom", "publish", "zlib", cwd=repo)
     assert "good zlib" in run("git", "atom", "verify", "--source", cwd=repo).stdout
     run("git", "fsck", "--strict", cwd=repo)
     run("git", "init", "-q", "--bare", "--object-format=sha256", home / "server.git")
     run("git", "atom", "publish", "zlib", "--push", str(home / "server.git"), cwd=repo)
-    done = run("git", "atom", "list", str(home / "server.git"), status=6)
-    assert "sha256" in done.stderr
+    for words in (("list", str(home / "server.git")), ("fetch", f"{home / 'server.git'}::zlib")):
+        done = run("git", "atom", *words, status=6)
+        assert "ATOM-2005" in done.stderr and "is a sha256 repository" in done.stderr and "network" not in done.stderr
 
 
 def test_what_an_atom_needs_of_its_own_repository(server: Path, atom: Path, run: Run, stranger: dict[str, str]) -> None:

@@ -114,7 +114,7 @@ def _offered(host: Host, objects: Objects, log: Log, only: str = "") -> list[Off
 def choose(offered: list[Offered], name: str, wanted: Requirement | Version | None, source: str) -> Offered:
     """The newest version that will do; a retracted or too new one only when it is asked for as a Version, as a lock does.
 
-    Raises NegativeError ATOM-8010 naming what there is.
+    Raises NegativeError ATOM-8010 naming what there is, RefusedError ATOM-3017 when the user's minimum age alone stands in the way.
     """
     rows = [row for row in offered if row.name == name]
     if isinstance(wanted, Version):
@@ -134,11 +134,25 @@ def choose(offered: list[Offered], name: str, wanted: Requirement | Version | No
             note=f"it has {', '.join(known[:20]) or 'none'}",
             hint=f"did you mean '{near[0]}'?" if near else f"git atom list {shell(source)}",
         )
+    free = ANY if wanted is None else wanted
+    young = (
+        [] if isinstance(free, Version) else [r for r in rows if r.young and not r.retracted and free.allows(r.version)]
+    )
+    if young:
+        raise RefusedError(
+            "ATOM-3017",
+            f"'{name}' has no version that satisfies '{wanted or '*'}' and is old enough",
+            note=f"atom.{policies.MINIMUM_AGE} holds back {', '.join(str(row.version) for row in young[-20:])}",
+            hint=f"git config --show-origin --get-regexp '^atom[.].*{policies.MINIMUM_AGE.lower()}$'",
+        )
+    early = not wanted and any(row.version.prerelease for row in rows)
     raise NegativeError(
         "ATOM-8010",
         f"'{source}' has no version of '{name}' that satisfies '{wanted or '*'}'",
         note=f"it has {', '.join(told(row) for row in rows[-20:])}",
-        hint="a pre-release is taken only when the requirement names one" if not wanted else "",
+        hint="a pre-release is taken only when the requirement names one"
+        if early
+        else f"git atom list {shell(source)}",
     )
 
 

@@ -353,9 +353,10 @@ def _held(needed: Need, statement: bytes, signatures: dict[str, bytes]) -> froze
 
 def _not_yours(signer: Signer, needed: Need) -> RefusedError:
     allowed = "\n".join(f"allowed  {fingerprint}" for fingerprint in sorted(k.fingerprint for k in needed.allowed))
+    what = "change the charter" if needed.kind == "charter" else f"{needed.kind} '{' '.join(needed.item)}'"
     return RefusedError(
         "ATOM-8017",
-        f"your key may not {needed.kind} '{' '.join(needed.item)}' in this set",
+        f"your key may not {what} in this set",
         note=f"your key {signer.fingerprint}\n{allowed}",
         hint="sign with an allowed key (user.signingKey), or ask an owner of the set",
     )

@@ -98,6 +98,10 @@ def init(host: Host, *, dry_run: bool = False) -> Founded:
     """
     repo = repos.discover(host.cwd, host.environ)
     head = repos.head_commit(repo)
+    if repo.object_format != "sha1":
+        host.progress.say(
+            f"warning: this is a {repo.object_format} repository; the stores of users are sha1 and cannot fetch from it"
+        )
     with one_at_a_time(repo), Objects(repo) as objects:
         digests = digests_of(host, objects)
         old = refs.get(repo, refnames.LOG)
@@ -182,12 +186,12 @@ def _paths(host: Host, repo: Repo, paths: Sequence[str]) -> list[str]:
     out = []
     for path in paths or ["."]:
         if not top:
-            out.append(check_directory(path.rstrip("/") or "."))
+            out.append(path.rstrip("/") or ".")
             continue
         inside = os.path.relpath(os.path.realpath(os.path.join(host.cwd, path)), top)
         if inside.split("/")[0] == "..":
             raise CannotError("ATOM-8001", f"'{path}' is outside the repository '{top}'")
-        out.append(check_directory(inside))
+        out.append(inside)
     return out
 
 

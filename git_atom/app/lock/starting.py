@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import NamedTuple
 
 from git_atom.app import workdir
@@ -48,9 +49,25 @@ def new(host: Host, folder: str, *, name: str = "", kind: str = "package", dry_r
     text = scaffold.manifest(name, kind, found, suite(host))
     manifests.parse(text.encode(), shown)
     if not dry_run:
-        os.makedirs(place, exist_ok=True)
-        workdir.write(path, text.encode())
+        made = _folders(place)
+        try:
+            os.makedirs(place, exist_ok=True)
+            workdir.write(path, text.encode())
+        except BaseException:
+            for folder in filter(os.path.isdir, made):
+                with suppress(OSError):  # somebody has put something there
+                    os.rmdir(folder)
+            raise
     return New(shown, name, found.system, found.sign)
+
+
+def _folders(place: str) -> list[str]:
+    """Those of the folders on the way to a place, and it, that are not there; the deepest first."""
+    out = []
+    while not os.path.lexists(place):
+        out.append(place)
+        place = os.path.dirname(place)
+    return out
 
 
 def suite(host: Host) -> str:
