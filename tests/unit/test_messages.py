@@ -178,7 +178,7 @@ def faults(text: str) -> Iterator[str]:
 PLAIN = {"MAX_FETCH", "STALL", "LOG", "TOOLCHAIN", "most * 2 >> 20 or 1", "tool.name", "word", "nearest", "text[:-1]",
          "PACKAGES.get(program, program)", "_parent(raw)", "after.value.anchor", "log.anchor", "anchor", "alias", "chain[-1]",
          "source.split('/')[0]", "fingerprint", "key.fingerprint", "asked.name", "names[0]", "node.manifest.name", "found[-1]", "git",
-         "shown.anchor", "release.origin", "target", "typed", "policies.MINIMUM_AGE.lower()"}  # fmt: skip
+         "shown.anchor", "release.origin", "target", "typed", "policies.MINIMUM_AGE.lower()", "refnames.LOG"}  # fmt: skip
 COMMAND = re.compile(r"\b(?:git|ssh-add|ssh-keygen|rm|gpg|cd) ")
 
 

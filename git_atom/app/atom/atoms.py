@@ -385,7 +385,7 @@ def _refuse_pending(host: Host, asked: uri.Uri) -> None:
         raise NegativeError(
             "ATOM-8010",
             f"no remote has accepted '{asked.name} {max(fit)}' yet",
-            hint=f"git atom publish --push {remote.default(repo) or '<remote>'}",
+            hint=f"git atom publish --push {shell(remote.default(repo) or '<remote>')}",
         )
 
 
