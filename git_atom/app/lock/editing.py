@@ -187,7 +187,11 @@ def _beside(files: Files, repo: Repo | None, place: str, wanted: Uri) -> _Source
 
         meant = _in_this_repository(files, repo, wanted.name)
         other = f"{meant.path}::{wanted.name}" if meant else f"{wanted.source}::{name}"
-        hint = f"git atom add {shlex.quote(other)}" if meant or shown != "." else f"git atom add <url>::{wanted.name}"
+        hint = (
+            f"git atom add {shlex.quote(other)}"
+            if meant or shown != "."
+            else f"git atom add {shell(f'<url>::{wanted.name}')}"
+        )
         raise MalformedError("ATOM-8711", f"'{shown}' holds the atom '{name}', not '{wanted.name}'", hint=hint)
     return _Source(path=shown)
 
