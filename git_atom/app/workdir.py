@@ -11,6 +11,7 @@ from git_atom.core import lock as locks
 from git_atom.core import manifest as manifests
 from git_atom.core.lock import Lock
 from git_atom.core.manifest import Manifest
+from git_atom.core.text import shell
 from git_atom.core.toml_place import MAX_BYTES
 from git_atom.errors import CannotError
 from git_atom.git import leftovers
@@ -39,7 +40,7 @@ def manifest_at(folder: str, shown: str, where: str = "") -> tuple[bytes, Manife
         above = "" if target else _above(folder)
         raise CannotError("ATOM-8040", f"there is no '{shown}'", where=where,
                           note=f"the atom around this directory is at '{above}'" if above else "",
-                          hint=f"cd {above}" if above else f"git atom new {shlex.quote(target or '.')}") from error  # fmt: skip
+                          hint=f"cd {shell(above)}" if above else f"git atom new {shlex.quote(target or '.')}") from error  # fmt: skip
     return data, manifests.parse(data, shown)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from git_atom.atom.agreement import disagreements
@@ -14,6 +15,7 @@ from git_atom.core import uri
 from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Digest, Oid, of_bytes
 from git_atom.core.lock import Lock
 from git_atom.core.manifest import Manifest
+from git_atom.core.text import shell
 from git_atom.core.tree import Leaf, check_link, tree_digest
 from git_atom.errors import CannotError, ConflictError, MalformedError, NegativeError
 from git_atom.git.objects import MODE_SUBMODULE, Objects
@@ -22,6 +24,24 @@ from git_atom.git.objects import MODE_SUBMODULE, Objects
 _POINTER = rb"version https?://[a-z.-]+/spec/(?:v1|2)\n(?:ext-\d-[^\n]*\n)*oid sha256:[0-9a-f]{64}\nsize \d+\n?"
 _POINTER_SIZES = (100, 1023)
 _NOT_OURS = "publish it as an atom of its own and depend on that, or take it as [pins]"
+
+
+class Stand(NamedTuple):
+    """Where the user stands, for what hints say: the working directory and the work tree's root, real paths; empty where there is none."""
+
+    cwd: str = ""
+    top: str = ""
+
+    def at(self, path: str) -> str:
+        """A path of the revision as it is typed there."""
+        return shell(os.path.relpath(os.path.join(self.top, path), self.cwd) if self.top else path)
+
+    def has(self, path: str) -> bool:
+        """Whether the work tree has a manifest in that directory."""
+        return bool(self.top) and os.path.isfile(os.path.join(self.top, path, manifests.FILE))
+
+
+_NOWHERE = Stand()
 
 
 class Source(NamedTuple):
@@ -34,6 +54,7 @@ class Source(NamedTuple):
     manifest: Manifest
     manifest_digest: Digest
     lock: Lock | None
+    stand: Stand = _NOWHERE
 
     @property
     def name(self) -> str:
@@ -46,7 +67,7 @@ class Source(NamedTuple):
         return str(self.manifest.version)
 
 
-def read(objects: Objects, commit: Oid, root: Oid, path: str) -> Source:
+def read(objects: Objects, commit: Oid, root: Oid, path: str, stand: Stand = _NOWHERE) -> Source:
     """Read the atom in directory `path` of a revision with root tree `root`; every problem has an error of its own.
 
     Raises CannotError ATOM-8001 (no such directory), 8002 (no manifest), those of manifest and lock, 8003 (a lock is needed), and
@@ -58,34 +79,60 @@ def read(objects: Objects, commit: Oid, root: Oid, path: str) -> Source:
             "ATOM-8001",
             f"'{path}' is not a directory of revision {commit[:12]}",
             note="only what is committed is published",
-            hint=f"git add {path} && git commit",
+            hint=_way(stand, path, lambda: _meant(objects, root, path)),
         )
+    tree = found[1]
     where = manifests.FILE if path == "." else f"{path}/{manifests.FILE}"
-    data = _file(objects, found[1], manifests.FILE)
+    data = _file(objects, tree, where)
     if data is None:
-        below = directories(objects, found[1])[:1]
         raise CannotError(
             "ATOM-8002",
             f"there is no '{where}' in revision {commit[:12]}",
             note="only what is committed is published",
-            hint=f"git atom publish {posixpath.join('' if path == '.' else path, below[0])}, or --all"
-            if below
-            else f"git atom new {path}, or git add {where} && git commit",
+            hint=_way(stand, path, lambda: [posixpath.normpath(f"{path}/{d}") for d in directories(objects, tree)[:1]]),
         )
     manifest = manifests.parse(data, where)
-    text = _file(objects, found[1], locks.FILE)
-    lock = None if text is None else locks.parse(text, where.replace(manifests.FILE, locks.FILE))
+    at = posixpath.join(posixpath.dirname(where), locks.FILE)
+    text = _file(objects, tree, at)
+    lock = None if text is None else locks.parse(text, at)
     if lock is None and (manifest.deps or manifest.pins or manifest.srcs or manifest.toolchain):
         raise CannotError(
             "ATOM-8003",
-            f"there is no '{where.replace(manifests.FILE, locks.FILE)}' in revision {commit[:12]}",
+            f"there is no '{at}' in revision {commit[:12]}",
             note="the manifest names things that a lock must pin",
-            hint=f"git atom lock {'' if path == '.' else path}".rstrip() + " && git add . && git commit",
+            hint=_lock_again(stand, path),
         )
-    leaves = objects.listing(found[1])
-    check_links(leaves)
+    try:
+        leaves = objects.listing(tree)
+        check_links(leaves)
+    except MalformedError as error:
+        error.where = error.where or path  # of several atoms, the one that holds it
+        raise
     check_pointers(objects, leaves, path)
-    return Source(path, commit, found[1], tree_digest(leaves), manifest, of_bytes(data), lock)
+    return Source(path, commit, tree, tree_digest(leaves), manifest, of_bytes(data), lock, stand)
+
+
+def _way(stand: Stand, path: str, others: Callable[[], list[str]]) -> str:
+    """What to type for a directory that has no manifest in the revision: it is only in the work tree, another one is meant, or it is new."""
+    if stand.has(path):
+        return f"git add {stand.at(path)} && git commit"
+    found = others()
+    if found:
+        return f"git atom publish {stand.at(found[0])}\ngit atom publish --all"
+    return f"git atom new {stand.at(path)}"
+
+
+def _meant(objects: Objects, root: Oid, path: str) -> list[str]:
+    """The directory of an atom that a path may be meant for: what holds it, or what is called nearly so."""
+    from difflib import get_close_matches
+
+    known = directories(objects, root)
+    return [d for d in (posixpath.dirname(path),) if d in known] or get_close_matches(path, known, 1)
+
+
+def _lock_again(stand: Stand, path: str) -> str:
+    at = stand.at(path)
+    return f"git atom lock{'' if at == '.' else f' {at}'} && git add {at} && git commit"
 
 
 def check_lock(one: Source) -> None:
@@ -97,7 +144,7 @@ def check_lock(one: Source) -> None:
             f"the lock of '{one.name}' does not fit its manifest",
             where=_lock_of(one),
             note="\n".join(wrong[:20]),
-            hint=f"git atom lock{'' if one.path == '.' else f' {one.path}'}, then commit both together",
+            hint=_lock_again(one.stand, one.path),
         )
 
 
@@ -146,7 +193,7 @@ def check_subs(objects: Objects, root: Oid, one: Source) -> None:
                 f"'{path}' of revision {one.commit[:12]} is not what '{one.name}' is locked to",
                 where=where,
                 note=f"locked    {sub.tree}\nrevision  {digest or 'has nothing there'}",
-                hint="git atom lock, then commit both together",
+                hint=_lock_again(one.stand, one.path),
             )
 
 
@@ -191,17 +238,17 @@ def check_pointers(objects: Objects, leaves: Sequence[Leaf], below: str) -> None
                 "ATOM-8054",
                 f"'{posixpath.normpath(path)}' is a pointer of Git LFS, its content is not in the repository",
                 note="only what a commit holds can be signed, fetched and verified",
-                hint=f"git lfs migrate export --include='{posixpath.normpath(path)}', or name its URL under [srcs]",
+                hint=f"git lfs migrate export --include={shell(posixpath.normpath(path))}  # or name its URL under [srcs]",
             )
 
 
-def _file(objects: Objects, tree: Oid, name: str) -> bytes | None:
-    found = objects.at(tree, name.encode())
+def _file(objects: Objects, tree: Oid, where: str) -> bytes | None:
+    found = objects.at(tree, posixpath.basename(where).encode())
     if found is None:
         return None
     if found[0] not in (MODE_FILE, MODE_EXEC):
         kind = "a link" if found[0] == MODE_LINK else "a directory"
-        raise MalformedError("ATOM-8004", f"'{name}' is {kind}, not a file")
+        raise MalformedError("ATOM-8004", f"'{where}' is {kind}, not a file", hint="commit a file in its place")
     return objects.read(found[1])[2]
 
 

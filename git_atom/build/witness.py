@@ -13,6 +13,7 @@ from git_atom.core import canon, refnames
 from git_atom.core import record as records
 from git_atom.core.digest import MODE_FILE, MODE_TREE, Digest, Oid, of_bytes
 from git_atom.core.record import Record
+from git_atom.core.text import shell
 from git_atom.core.tree import EMPTY_TREE_SHA1, Leaf, tree_digest
 from git_atom.errors import AtomError, MalformedError, RefusedError
 from git_atom.git import refs
@@ -105,7 +106,7 @@ def outputs(objects: Objects, record: Record) -> list[Leaf]:
     leaves = objects.listing(record.tree) if record.tree != EMPTY_TREE_SHA1 else []
     if tree_digest(leaves) != record.output:
         raise MalformedError("ATOM-7011", f"the output of '{record.name}' in the store is not what was built", note="the store is damaged",
-                             hint="git fsck in the store; building again writes it anew")  # fmt: skip
+                             hint=f"git --git-dir={shell(objects.repo.git_dir)} fsck  # building again writes it anew")  # fmt: skip
     return leaves
 
 
@@ -114,7 +115,7 @@ def texts(objects: Objects, found: Witness) -> tuple[bytes, bytes]:
     readset, log = objects.read(found.readset)[2], objects.read(found.log)[2]
     if (of_bytes(readset), of_bytes(log)) != (found.record.reads, found.record.log):
         raise MalformedError("ATOM-7011", f"read set or log of '{found.record.name}' in the store is not what was recorded",
-                             note="the store is damaged", hint="git fsck in the store; building again writes it anew")  # fmt: skip
+                             note="the store is damaged", hint=f"git --git-dir={shell(objects.repo.git_dir)} fsck  # building again writes it anew")  # fmt: skip
     return readset, log
 
 

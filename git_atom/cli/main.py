@@ -79,7 +79,7 @@ def main(tool_name: str, argv: list[str]) -> int:
         try:
             _open_streams()
             code = _dispatch(tool_name, argv)
-            sys.stdout.flush()
+            _told()
             return code
         except BrokenPipeError:
             raise
@@ -93,6 +93,14 @@ def main(tool_name: str, argv: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return _NO_READER
+
+
+def _told() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        error.filename = "standard output"
+        raise
 
 
 def find(tool: Tool, argv: list[str]) -> tuple[Command | None, list[str]]:

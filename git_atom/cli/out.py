@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _FIELD = re.compile(r"%\(([a-z][a-z0-9_-]*)\)")
 
 
+_ODD = re.compile(r"%\((?![a-z][a-z0-9_-]*\))[^)]*\)?")
+
+
 class Out(Progress):
     """How this command was asked to speak: as text, as JSON, NUL-ended, by a template, or quietly."""
 
@@ -69,6 +72,9 @@ class Out(Progress):
             self.document(schema, {"items": [dict(row) for row in rows]})
             return
         template = text if self.template is None else self.template
+        if (odd := _ODD.search(template)) is not None:
+            what = f"'{odd[0]}' is no field" if odd[0].endswith(")") else f"'{odd[0]}' lacks its closing bracket"
+            raise UsageError("ATOM-9001", what, hint=f"write fields as in '{text}'")
         end = "\0" if self.nul else "\n"
         for row in rows:
             line = _fill(template, row, raw=self.nul)

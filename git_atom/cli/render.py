@@ -59,8 +59,16 @@ def of_os(error: OSError) -> AtomError:
     where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
     if full:
         hint = "free some space, then run the same command again"
-        return UnavailableError("ATOM-9007", what, where=where, hint=hint)
+        return UnavailableError("ATOM-9007", what, where=where or _full(), hint=hint)
     return CannotError("ATOM-9002", what, where=where)
+
+
+def _full() -> str:
+    """The place without room where the operating system did not say which: it names a file that is opened, not one that is written."""
+    from git_atom.git import proc
+
+    named = [os.environ.get(name, "") for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "TMPDIR", "HOME")]
+    return next(filter(proc.is_full, [os.path.realpath(os.curdir), *filter(None, named), "/tmp"]), "")
 
 
 def _fault(error: Exception) -> AtomError:

@@ -16,6 +16,7 @@ from git_atom.core import canon, composition, refnames
 from git_atom.core.composition import Composition, Entry
 from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Digest, Oid, of_bytes
 from git_atom.core.name import check_name
+from git_atom.core.text import shell
 from git_atom.core.tree import Leaf, empty_dir, tree_digest
 from git_atom.errors import MalformedError, NegativeError, RefusedError
 from git_atom.git import proc, refs
@@ -165,7 +166,7 @@ def resolve(repo: Repo, spec: str) -> Oid:
             "ATOM-6004",
             f"composition '{spec}' is damaged: its newest generation is not in the store",
             where=repo.git_dir,
-            hint="git fsck, then import or form it again",
+            hint=f"git --git-dir={shell(repo.git_dir)} fsck  # then import or form it again",
         )
     if found is None:
         raise _unknown(spec)

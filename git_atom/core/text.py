@@ -28,5 +28,12 @@ def escape(text: str, keep: str = "") -> str:
     )
 
 
+def shell(*words: str) -> str:
+    """Words as a shell takes them, each for itself: what is not ours in a command that a hint gives."""
+    import shlex  # here: few commands end with a hint
+
+    return shlex.join(words)
+
+
 def _unsafe(point: int) -> bool:
     return any(low <= point <= high for low, high in _RANGES)

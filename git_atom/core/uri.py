@@ -151,7 +151,7 @@ def expand(source: str, lookup: Callable[[str], str | None], where: str = "") ->
         shown = " -> ".join(f"+{name}" for name in [*chain, alias])
         if alias in chain or len(chain) >= MAX_CHAIN:
             raise MalformedError("ATOM-1016", f"alias '+{alias}' comes back to itself", where=where, note=shown,
-                                 hint=f"git config --edit --global, and mend atom.alias.{alias}")  # fmt: skip
+                                 hint=f"git config --edit --global  # and mend atom.alias.{alias}")  # fmt: skip
         value = lookup(alias) if _is_alias(alias) else None
         if value is None:
             raise CannotError("ATOM-1015", f"alias '+{alias}' is not known", where=where, note=shown if chain else "",

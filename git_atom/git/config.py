@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Protocol
 
+from git_atom.core.text import shell
 from git_atom.errors import CannotError
 from git_atom.git import proc
 
@@ -106,7 +107,7 @@ def _unwritten(what: str, err: bytes, environ: Mapping[str, str]) -> CannotError
         if os.path.exists(lock):
             return CannotError("ATOM-2020", "your configuration is locked", where=lock,
                                note="another git is changing it, or one that was killed left its lock",
-                               hint=f"run the same command again; when no git is running there, rm {lock}")  # fmt: skip
+                               hint=f"run the same command again; when no git is running there, rm {shell(lock)}")  # fmt: skip
     proc.check_room(os.path.dirname(os.path.realpath(files[0])), err)
     return CannotError("ATOM-2002", what, note=err.decode(errors="replace").strip()[:1000])
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, cast
 
 from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Oid, of_bytes, sort_key
+from git_atom.core.text import shell
 from git_atom.core.tree import Leaf, check_path, empty_dir
 from git_atom.errors import CannotError, MalformedError
 from git_atom.git import proc, trees, written
@@ -112,7 +113,11 @@ class Objects:
         """As `get`, but a missing object raises CannotError ATOM-2008."""
         found = self.get(name)
         if found is None:
-            raise CannotError("ATOM-2008", f"object '{name}' is not in '{self.repo.git_dir}'", hint="git fsck")
+            raise CannotError(
+                "ATOM-2008",
+                f"object '{name}' is not in '{self.repo.git_dir}'",
+                hint=f"git --git-dir={shell(self.repo.git_dir)} fsck",
+            )
         return found
 
     def many(self, names: Sequence[str]) -> Iterator[tuple[Oid, str, bytes] | None]:
@@ -249,7 +254,7 @@ class Objects:
                 "ATOM-2009",
                 f"object '{oid}' in '{self.repo.git_dir}' is damaged",
                 note="its bytes do not have this id",
-                hint="git fsck, then fetch it again",
+                hint=f"git --git-dir={shell(self.repo.git_dir)} fsck  # then fetch it again",
             )
         return oid, kind, content
 
@@ -259,7 +264,7 @@ class Objects:
             "ATOM-2009",
             f"object '{name}' in '{self.repo.git_dir}' is damaged",
             note="git could not unpack it",
-            hint="git fsck, then fetch it again",
+            hint=f"git --git-dir={shell(self.repo.git_dir)} fsck  # then fetch it again",
         )
 
     def ancestors(self, commit: Oid, until: Oid | None) -> list[Oid]:
@@ -336,6 +341,7 @@ class Objects:
                     "ATOM-1004",
                     f"path '{path.decode(errors='backslashreplace')}' {what}",
                     note="a source tree holds files, links and directories",
+                    hint="take what it stands for as [pins]" if mode == MODE_SUBMODULE else "",
                 )
         blobs = iter(self.many([oid for _, mode, oid in rows if mode != MODE_TREE]))
         out = []
@@ -345,7 +351,11 @@ class Objects:
                 continue
             found = next(blobs)
             if found is None:
-                raise CannotError("ATOM-2008", f"object '{oid}' is not in '{self.repo.git_dir}'", hint="git fsck")
+                raise CannotError(
+                    "ATOM-2008",
+                    f"object '{oid}' is not in '{self.repo.git_dir}'",
+                    hint=f"git --git-dir={shell(self.repo.git_dir)} fsck",
+                )
             if found[1] != "blob":
                 raise MalformedError("ATOM-2009", f"object '{oid}' is a {found[1]}, not a file")
             out.append(Leaf(path, mode, of_bytes(found[2]), len(found[2]), oid))

@@ -148,16 +148,21 @@ _ROOM = 256 * 1024  # with fewer free bytes than this, a program that fails to w
 
 def check_room(place: str, err: bytes) -> None:
     """After a program failed that writes below `place`: raise UnavailableError (ATOM-2021) when the disk there turns out to be full."""
-    try:
-        room = os.statvfs(place)
-    except OSError:
-        return
-    if room.f_bavail * room.f_frsize < _ROOM or (room.f_files and not room.f_favail):
+    if is_full(place):
         last = err.decode(errors="replace").strip().splitlines()[-1:]
         raise UnavailableError(
             "ATOM-2021", f"no space left below '{place}'", note=last[0] if last else "",
             hint="free some space, then run the same command again",
         )  # fmt: skip
+
+
+def is_full(place: str) -> bool:
+    """Whether the disk of a place is full; no when that cannot be seen."""
+    try:
+        room = os.statvfs(place)
+    except OSError:
+        return False
+    return room.f_bavail * room.f_frsize < _ROOM or bool(room.f_files and not room.f_favail)
 
 
 def clean_env(environ: Mapping[str, str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, NamedTuple, cast
 
 from git_atom.core.digest import Oid
+from git_atom.core.text import shell
 from git_atom.errors import CannotError, ConflictError
 from git_atom.git import leftovers, proc
 from git_atom.git.repo import Repo, path_of
@@ -162,7 +163,7 @@ def _why(repo: Repo, change: Change) -> None:
                 "ATOM-2025",
                 f"ref '{other}' stands in the way of '{change.ref}'",
                 note="a ref cannot be the directory of another one",
-                hint=f"when it is nobody's: git update-ref -d {other}",
+                hint=f"when it is nobody's: git update-ref -d {shell(other)}",
             )
     lock = _lock(repo, change.ref)
     if os.path.exists(lock):
@@ -171,7 +172,7 @@ def _why(repo: Repo, change: Change) -> None:
             f"ref '{change.ref}' is locked",
             where=lock,
             note="another git is changing it, or one that was killed left its lock",
-            hint=f"run the same command again; when no git is running there, rm {lock}",
+            hint=f"run the same command again; when no git is running there, rm {shell(lock)}",
         )
 
 

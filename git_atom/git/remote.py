@@ -7,6 +7,7 @@ its packs move over, and only after that may refs name it.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,8 +19,20 @@ from git_atom.errors import RefusedError, UnavailableError
 from git_atom.git import bounds, config, continued, leftovers, lsrefs, proc, wire
 from git_atom.git.refs import listing
 from git_atom.git.repo import Repo
-from git_atom.git.source import LEAST_MEMORY, PROTOCOLS, most_bytes, place, protocols, too_much, unreachable
+from git_atom.git.source import (
+    LEAST_MEMORY,
+    PROTOCOLS,
+    most_bytes,
+    other_format,
+    place,
+    protocols,
+    too_much,
+    unreachable,
+)
 
+_OTHER_FORMAT = re.compile(
+    rb"mismatched algorithms|does not support this repository's object format"
+)  # git's words; it exits 128 for all
 _FEW = 100  # refs that are asked for one by one
 _ELSEWHERE = ("GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_NAMESPACE")
 
@@ -122,6 +135,8 @@ class Incoming:
             raise unreachable(source, late)
         if continued.largest_pack(self.repo) >= most or peak > memory // 2:
             raise too_much(source, most)
+        if _OTHER_FORMAT.search(done.err):
+            raise other_format(source, self.repo.object_format)
         raise unreachable(source, done.err)
 
     def fetch_log(

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from git_atom.core.digest import Oid
 from git_atom.core.host import Host
+from git_atom.core.text import shell
 from git_atom.errors import AtomError, CannotError, RefusedError, UnavailableError
 from git_atom.git import leftovers, proc
 from git_atom.git.config import get, user_only
@@ -109,7 +110,7 @@ def _check_owner(path: str, env: Mapping[str, str]) -> None:
         "ATOM-2004",
         f"repository '{work_tree}' belongs to another user",
         note=f"its owner has the user id {owner}",
-        hint=f"git config --global --add safe.directory {work_tree}",
+        hint=f"git config --global --add safe.directory {shell(work_tree)}",
     )
 
 
@@ -125,8 +126,10 @@ def _why(cwd: str, environ: Mapping[str, str], words: bytes) -> AtomError:
                     except RefusedError as refused:
                         return refused
                 return _broken(folder, environ, words)
+    if named:
+        return CannotError("ATOM-2003", f"'{named}' is not a git repository", where="GIT_DIR", hint="unset GIT_DIR")
     return CannotError(
-        "ATOM-2003", f"'{cwd}' is not inside a git repository", hint="git init, or change into a repository"
+        "ATOM-2003", f"'{cwd}' is not inside a git repository", hint="git init  # or change into a repository"
     )
 
 

@@ -45,6 +45,17 @@ def unreachable(source: str, words: bytes) -> UnavailableError:
     )
 
 
+def other_format(source: str, ours: str) -> UnavailableError:
+    """The error for a source whose objects have ids of the other format; git has two, and fetches from one into the other never."""
+    theirs = "sha1" if ours == "sha256" else "sha256"
+    return UnavailableError(
+        "ATOM-2005",
+        f"'{uri.redact(source)}' is a {theirs} repository, and what would be fetched goes into a {ours} one",
+        note="git does not fetch from one object format into another",
+        hint=f"ask its owner for a place of {ours} format",
+    )
+
+
 def most_bytes(environ: Mapping[str, str]) -> int:
     """The most bytes that one fetch may bring, of the user's own configuration. Raises CannotError ATOM-2024."""
     for text in config.user_only(MAX_FETCH, environ)[-1:]:

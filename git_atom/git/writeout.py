@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 
 from git_atom.core.digest import MODE_EXEC, MODE_LINK, MODE_TREE, of_bytes
+from git_atom.core.text import shell
 from git_atom.core.tree import Leaf, check_path
 from git_atom.errors import CannotError, MalformedError
 from git_atom.git import leftovers
@@ -61,7 +62,7 @@ def _fill(objects: Objects, leaves: Sequence[Leaf], top: bytes) -> None:
                 "ATOM-2009",
                 f"object '{leaf.oid}' in '{objects.repo.git_dir}' is damaged",
                 note=f"it should be '{leaf.path.decode(errors='backslashreplace')}'",
-                hint="git fsck, then fetch it again",
+                hint=f"git --git-dir={shell(objects.repo.git_dir)} fsck  # then fetch it again",
             )
         if leaf.mode == MODE_LINK:
             os.symlink(found[2], path)

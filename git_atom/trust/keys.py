@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from git_atom.core.digest import Digest
 from git_atom.core.host import Host
+from git_atom.core.text import shell
 from git_atom.errors import CannotError, RefusedError, UnavailableError
 from git_atom.git import config, proc
 from git_atom.git.repo import Repo
@@ -96,7 +97,7 @@ class OutsideKey(Signer):
                 "ATOM-3007",
                 f"signing key {self.fingerprint} cannot be used now",
                 note=last[0] if last else "",
-                hint="ssh-add" + (f" {path}" if self._path else "") + "   (then run the same command again)",
+                hint=shell("ssh-add", *([path] if self._path else [])) + "  # then run the same command again",
             )
         sshsig.verify(self.key, namespace, message, done.out)
         return done.out
@@ -188,7 +189,7 @@ def _from_file(path: str, host: Host) -> Signer:
         raise CannotError(
             "ATOM-3009",
             f"the public half of '{path}' is not beside it",
-            hint=f"ssh-keygen -y -f {path} > {path}.pub",
+            hint=f"ssh-keygen -y -f {shell(path)} > {shell(path + '.pub')}",
         )
     return OutsideKey(_public(public_path), private, host.environ)
 
@@ -211,7 +212,7 @@ def builder_key(host: Host) -> BuilderKey:
         raise CannotError(
             "ATOM-3009",
             f"builder key '{path}' cannot be read as an Ed25519 key",
-            hint=f"rm {path}   (a new one is made)",
+            hint=f"rm {shell(path)}  # a new one is made",
         )
     if not os.path.exists(path + ".pub"):  # made from the key that is kept: of two makers that is the first one's
         _write_once(path + ".pub", held.public.line.encode() + b"\n", 0o644)

@@ -142,9 +142,66 @@ def test_only_what_is_committed_is_published(atom: Path, run: Run) -> None:
     done = run("git", "atom", "publish", "empty", cwd=atom, status=128)
     assert "ATOM-8002" in done.stderr and "hint: git atom new empty" in done.stderr
     done = run("git", "atom", "publish", cwd=atom, status=128)
-    assert "ATOM-8002" in done.stderr and "hint: git atom publish new, or --all\n" in done.stderr
+    assert "ATOM-8002" in done.stderr and "hint: git atom publish new\nhint: git atom publish --all\n" in done.stderr
     assert "ATOM-8001" in run("git", "atom", "publish", "/tmp", cwd=atom, status=128).stderr
     assert "ATOM-2016" in run("git", "atom", "publish", "--rev", "nonsense", cwd=atom, status=128).stderr
+
+
+def test_hints_work_where_the_user_stands(atom: Path, run: Run) -> None:
+    """Each hint is pasted as it stands, from a directory below the root, and is a way out or what a way out begins with."""
+    (atom / "below").mkdir()
+    (atom / "my libs/q").mkdir(parents=True)
+    below = atom / "below"
+
+    def hints(*argv: str, status: int) -> list[str]:
+        err = run("git", "atom", *argv, cwd=below, status=status).stderr
+        return [line.removeprefix("hint: ") for line in err.splitlines() if line.startswith("hint: ")]
+
+    write_atom(atom / "my libs/q", "q", "1.0.0")
+    (hint,) = hints("publish", "../my libs/q", status=128)
+    assert hint == "git add '../my libs/q' && git commit"
+    run("sh", "-c", f"{hint} -qm one", cwd=below)
+    assert hints("publish", "../zlub", status=128)[0] == "git atom publish ../zlib"
+    assert hints("publish", "../zlib/atom.toml", status=128)[0] == "git atom publish ../zlib"
+    assert hints("publish", "nothing-like-it", status=128) == ["git atom new nothing-like-it"]
+    with open(atom / "my libs/q/atom.toml", "a") as file:
+        file.write('[deps]\nzlib = { path = "../../zlib", version = "*" }\n')
+    run("git", "commit", "-qam", "two", cwd=atom)
+    (atom / "below/atom.toml").write_text(
+        '[atom]\nid = "below"\nversion = "1.0.0"\ntype = "package"\n[deps]\nq = { path = "../my libs/q" }\n'
+    )
+    assert hints("lock", status=128) == ["git atom lock '../my libs/q'"]
+    (atom / "below/atom.toml").unlink()
+    (hint,) = hints("publish", "../my libs/q", status=128)
+    assert hint.startswith("git atom lock '../my libs/q' && git add '../my libs/q' && git commit")
+    run("sh", "-c", f"{hint} -qm three", cwd=below)
+    run("sh", "-c", hints("publish", "../my libs/q", status=128)[0], cwd=below)  # zlib is to be published, too
+    run("git", "atom", "publish", "../my libs/q", cwd=below)
+
+
+def test_which_atom_cannot_be_published_is_said(atom: Path, run: Run) -> None:
+    for name in ("one", "two"):
+        write_atom(atom / name, name, "1.0.0")
+    run("git", "update-index", "--add", "--cacheinfo", f"160000,{commit(run, atom)},two/sub", cwd=atom)
+    run("git", "commit", "-qm", "submodule", cwd=atom)
+    done = run("git", "atom", "publish", "--all", cwd=atom, status=7)
+    assert "ATOM-1004" in done.stderr and "'sub' is a submodule" in done.stderr and "--> two\n" in done.stderr
+    run("git", "rm", "-q", "--cached", "two/sub", cwd=atom)
+    (atom / "two/atom.toml").unlink()
+    (atom / "two/atom.toml").symlink_to("../one/atom.toml")
+    commit(run, atom)
+    done = run("git", "atom", "publish", "--all", cwd=atom, status=7)
+    assert "ATOM-8004" in done.stderr and "'two/atom.toml' is a link" in done.stderr
+
+
+def test_what_a_user_typed_is_quoted_in_hints(atom: Path, run: Run) -> None:
+    done = run("git", "atom", "show", "../x::x@>=3, <4", cwd=atom, status=1)
+    assert "hint: git atom fetch '../x::x@>=3, <4'\n" in done.stderr
+    done = run("git", "atom", "publish", "\x1b[31mX", cwd=atom, status=128)
+    assert "ATOM-8001" in done.stderr and "\\x1b[31mX" in done.stderr
+    assert "hint: git atom list\n" in run("git", "atom", "show", "x@>=3, <4", cwd=atom, status=1).stderr
+    done = run("git", "atom", "log", "../none", cwd=atom, status=1)
+    assert "no set of '../none' is in the store" in done.stderr and "hint: git atom list ../none\n" in done.stderr
 
 
 def test_all_atoms_of_an_older_revision(atom: Path, run: Run) -> None:
@@ -223,14 +280,15 @@ def test_sha256_repository_publishes(home: Path, key: Path, run: Run) -> None:
     run("git", "init", "-q", "--object-format=sha256", repo)
     write_atom(repo / "zlib", "zlib", "1.3.1")
     commit(run, repo)
-    run("git", "atom", "init", cwd=repo)
+    assert "stores of users are sha1" in run("git", "atom", "init", cwd=repo).stderr
     run("git", "atom", "publish", "zlib", cwd=repo)
     assert "good zlib" in run("git", "atom", "verify", "--source", cwd=repo).stdout
     run("git", "fsck", "--strict", cwd=repo)
     run("git", "init", "-q", "--bare", "--object-format=sha256", home / "server.git")
     run("git", "atom", "publish", "zlib", "--push", str(home / "server.git"), cwd=repo)
-    done = run("git", "atom", "list", str(home / "server.git"), status=6)
-    assert "sha256" in done.stderr
+    for words in (("list", str(home / "server.git")), ("fetch", f"{home / 'server.git'}::zlib")):
+        done = run("git", "atom", *words, status=6)
+        assert "ATOM-2005" in done.stderr and "is a sha256 repository" in done.stderr and "network" not in done.stderr
 
 
 def test_what_an_atom_needs_of_its_own_repository(server: Path, atom: Path, run: Run, stranger: dict[str, str]) -> None:

@@ -106,7 +106,10 @@ def test_s08_two_of_two_owners_sign_offline(server: Path, project: Path, people:
     own = file.read_bytes()
     assert run("git", "atom", "charter", "sign", file, cwd=project).stdout.startswith("proposed"), "one key counts once"
     assert file.read_bytes() == own
-    assert "ATOM-8017" in run(*as_(bob, "charter", "sign", file), cwd=project, status=2).stderr
+    assert (
+        "ATOM-8017]: your key may not change the charter"
+        in run(*as_(bob, "charter", "sign", file), cwd=project, status=2).stderr
+    )
     assert state(run, project) == before
     text = file.read_text()
     file.write_text(text.replace('"threshold": 2', '"threshold": 1'))
@@ -266,11 +269,13 @@ def test_a_minimum_age_is_counted_from_what_was_seen(server: Path, project: Path
     lines = folder.read_text().splitlines()
     assert len(lines) >= 2, "one line a head that a remote accepted"
     run("git", "config", "--global", "atom.minimumReleaseAge", "7d")
-    assert "(new)" in run("git", "atom", "fetch", f"{server}::zlib", cwd=home, status=1).stderr
+    done = run("git", "atom", "fetch", f"{server}::zlib", cwd=home, status=2)
+    assert "ATOM-3017" in done.stderr and "atom.minimumReleaseAge holds back 1.3.0, 1.3.1\n" in done.stderr
+    hint = next(line.removeprefix("hint: ") for line in done.stderr.splitlines() if line.startswith("hint: "))
+    assert run("sh", "-c", hint).stdout.endswith("atom.minimumreleaseage 7d\n")
     run("git", "config", "atom.minimumReleaseAge", "0", cwd=project)
-    assert "(new)" in run("git", "atom", "fetch", f"{server}::zlib", cwd=project, status=1).stderr, (
-        "not the repository's to say"
-    )
+    done = run("git", "atom", "fetch", f"{server}::zlib", cwd=project, status=2)
+    assert "ATOM-3017" in done.stderr, "not the repository's to say"
     first, last = lines[0].split()[1], lines[-1].split()[1]
     folder.write_text(f"1500000000 {first}\n1500000000 {last}\n")
     assert run("git", "atom", "fetch", f"{server}::zlib", cwd=home).stdout.startswith("zlib 1.3.1 ")

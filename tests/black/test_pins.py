@@ -242,7 +242,7 @@ def test_a_repository_of_another_object_format_is_refused_by_name(home: Path, ru
     commit(run, home / "new")
     bare_atom(home / "a", "a", more=pin(home / "new", "HEAD"))
     done = run("git", "atom", "lock", "a", status=6)
-    assert "ATOM-2011" in done.stderr and "sha256" in done.stderr
+    assert "ATOM-2005" in done.stderr and "is a sha256 repository" in done.stderr
 
 
 def test_limits_hold_for_pins(home: Path, run: Run, up: Upstream, url: str) -> None:

@@ -174,6 +174,48 @@ def faults(text: str) -> Iterator[str]:
         yield "errors do not plead"
 
 
+# parts of a hint's command that need no quotes: names, versions, ids and settings, which are checked before or are ours
+PLAIN = {"MAX_FETCH", "STALL", "LOG", "TOOLCHAIN", "most * 2 >> 20 or 1", "tool.name", "word", "nearest", "text[:-1]",
+         "PACKAGES.get(program, program)", "_parent(raw)", "after.value.anchor", "log.anchor", "anchor", "alias", "chain[-1]",
+         "source.split('/')[0]", "fingerprint", "key.fingerprint", "asked.name", "names[0]", "node.manifest.name", "found[-1]", "git",
+         "shown.anchor", "release.origin", "target", "typed", "policies.MINIMUM_AGE.lower()", "refnames.LOG"}  # fmt: skip
+COMMAND = re.compile(r"\b(?:git|ssh-add|ssh-keygen|rm|gpg|cd) ")
+
+
+def hints() -> Iterator[tuple[str, ast.expr]]:
+    """Every text of the package that is given as a hint, or as a part of one that is returned: file and line, the text."""
+    for path, tree in trees().items():
+        for node in ast.walk(tree):
+            value = node.value if isinstance(node, ast.keyword) and node.arg == "hint" else None
+            if isinstance(node, ast.Assign) and _last(node.targets[0]) == "hint":
+                value = node.value
+            for part in ast.walk(value) if value is not None else ():
+                if isinstance(part, ast.JoinedStr | ast.Constant) and isinstance(getattr(part, "value", ""), str):
+                    yield f"{path}:{part.lineno}", part
+
+
+def test_commands_of_hints_can_be_pasted() -> None:
+    """No prose but behind a #, and nothing of a user or of another repository that a shell could take for its own."""
+    wrong = []
+    for place, node in hints():
+        for line in (_parts(node) or "").split("\n"):
+            bare = line.split("  #")[0]
+            if COMMAND.match(line) and (re.search(r", |;|\(|   ", bare) or re.search(r"\b(then|or) ", bare)):
+                wrong.append(f"{place}: {line!r} is no command alone")
+        before = ""
+        for value in node.values if isinstance(node, ast.JoinedStr) else ():
+            text = ast.unparse(value.value) if isinstance(value, ast.FormattedValue) else ""
+            if (
+                text
+                and COMMAND.search(before)
+                and not re.match(r"shell\(|shlex\.quote\(|stand\.at\(", text)
+                and text not in PLAIN
+            ):
+                wrong.append(f"{place}: {text} is not quoted")
+            before += ast.unparse(value)
+    assert not wrong, "\n".join(wrong)
+
+
 def test_no_assert_in_the_package() -> None:
     wrong = [f"{p}:{n.lineno}" for p, t in trees().items() for n in ast.walk(t) if isinstance(n, ast.Assert)]
     assert not wrong, "\n".join(wrong)

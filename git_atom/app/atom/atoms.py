@@ -16,6 +16,7 @@ from git_atom.core import refnames, uri
 from git_atom.core.digest import Digest, Oid, of_bytes
 from git_atom.core.host import Host
 from git_atom.core.statements import Release, read_tag
+from git_atom.core.text import shell
 from git_atom.core.tree import Leaf, tree_digest
 from git_atom.core.version import ANY, Requirement, Version
 from git_atom.errors import AtomError, MalformedError, NegativeError, RefusedError, UnavailableError
@@ -113,7 +114,7 @@ def _offered(host: Host, objects: Objects, log: Log, only: str = "") -> list[Off
 def choose(offered: list[Offered], name: str, wanted: Requirement | Version | None, source: str) -> Offered:
     """The newest version that will do; a retracted or too new one only when it is asked for as a Version, as a lock does.
 
-    Raises NegativeError ATOM-8010 naming what there is.
+    Raises NegativeError ATOM-8010 naming what there is, RefusedError ATOM-3017 when the user's minimum age alone stands in the way.
     """
     rows = [row for row in offered if row.name == name]
     if isinstance(wanted, Version):
@@ -131,13 +132,27 @@ def choose(offered: list[Offered], name: str, wanted: Requirement | Version | No
             "ATOM-8010",
             f"'{source}' has no atom '{name}'",
             note=f"it has {', '.join(known[:20]) or 'none'}",
-            hint=f"did you mean '{near[0]}'?" if near else f"git atom list {source}",
+            hint=f"did you mean '{near[0]}'?" if near else f"git atom list {shell(source)}",
         )
+    free = ANY if wanted is None else wanted
+    young = (
+        [] if isinstance(free, Version) else [r for r in rows if r.young and not r.retracted and free.allows(r.version)]
+    )
+    if young:
+        raise RefusedError(
+            "ATOM-3017",
+            f"'{name}' has no version that satisfies '{wanted or '*'}' and is old enough",
+            note=f"atom.{policies.MINIMUM_AGE} holds back {', '.join(str(row.version) for row in young[-20:])}",
+            hint=f"git config --show-origin --get-regexp '^atom[.].*{policies.MINIMUM_AGE.lower()}$'",
+        )
+    early = not wanted and any(row.version.prerelease for row in rows)
     raise NegativeError(
         "ATOM-8010",
         f"'{source}' has no version of '{name}' that satisfies '{wanted or '*'}'",
         note=f"it has {', '.join(told(row) for row in rows[-20:])}",
-        hint="a pre-release is taken only when the requirement names one" if not wanted else "",
+        hint="a pre-release is taken only when the requirement names one"
+        if early
+        else f"git atom list {shell(source)}",
     )
 
 
@@ -174,7 +189,7 @@ def fetch_atom(
         raise UnavailableError(
             "ATOM-8018",
             f"'{name}' of '{uri.redact(place)}' is not in the store",
-            hint=f"git atom fetch {uri.redact(source)}::{name}",
+            hint=f"git atom fetch {shell(f'{uri.redact(source)}::{name}')}",
         )
     with sets.fetched_log(host, place) as fetched:
         if anchor is not None and fetched.log.value.anchor != anchor:
@@ -258,7 +273,8 @@ def missing(name: str, version: str) -> UnavailableError:
     return UnavailableError(
         "ATOM-8018",
         f"'{f'{name} {version}'.strip()}' is in the log and its content is not here",
-        hint="git atom fetch, from a repository that has it",
+        note="another place of its set may have it",
+        hint=f"git atom fetch {shell(f'<url>::{name}@={version}')}" if " " not in name else "git atom fsck",
     )
 
 
@@ -369,7 +385,7 @@ def _refuse_pending(host: Host, asked: uri.Uri) -> None:
         raise NegativeError(
             "ATOM-8010",
             f"no remote has accepted '{asked.name} {max(fit)}' yet",
-            hint=f"git atom publish --push {remote.default(repo) or '<remote>'}",
+            hint=f"git atom publish --push {shell(remote.default(repo) or '<remote>')}",
         )
 
 

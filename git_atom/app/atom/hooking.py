@@ -66,7 +66,7 @@ def _folder(host: Host, repo: Repo) -> str:
             "ATOM-8514",
             f"'{folder}' is not a directory, so there are no hooks in this repository",
             note="core.hooksPath says so",
-            hint="git config core.hooksPath hooks, to have hooks in this repository",
+            hint="git config core.hooksPath hooks  # to have hooks in this repository",
         )
     return folder
 

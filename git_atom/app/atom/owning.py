@@ -148,7 +148,7 @@ def _too_few(left: int, least: int) -> CannotError:
         "ATOM-8025",
         f"{left} owners would be left, and the threshold is {least}",
         note="revoked keys do not count",
-        hint="git atom charter add-owner <key>, or lower it first with git atom charter threshold <n>",
+        hint="git atom charter add-owner <key>\ngit atom charter threshold <n>  # lower than now",
     )
 
 
@@ -387,7 +387,7 @@ def _need(own: OwnSet, statement: bytes) -> Need:
             "ATOM-8023",
             "that does not fit the set as it stands",
             note=error.note,
-            hint="git atom log, and make the change again",
+            hint="git atom log  # then make the change again",
         ) from None
 
 
@@ -406,9 +406,10 @@ def _held(needed: Need, statement: bytes, signatures: dict[str, bytes]) -> froze
 
 def _not_yours(signer: Signer, needed: Need) -> RefusedError:
     allowed = "\n".join(f"allowed  {fingerprint}" for fingerprint in sorted(k.fingerprint for k in needed.allowed))
+    what = "change the charter" if needed.kind == "charter" else f"{needed.kind} '{' '.join(needed.item)}'"
     return RefusedError(
         "ATOM-8017",
-        f"your key may not {needed.kind} '{' '.join(needed.item)}' in this set",
+        f"your key may not {what} in this set",
         note=f"your key {signer.fingerprint}\n{allowed}",
         hint="sign with an allowed key (user.signingKey), or ask an owner of the set",
     )

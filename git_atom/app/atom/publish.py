@@ -15,7 +15,7 @@ from git_atom.app.atom.syncing import conflict, keep_own, push_set, sync
 from git_atom.atom import objects as making
 from git_atom.atom import source as sources
 from git_atom.atom.objects import Bench, Draft
-from git_atom.atom.source import Source
+from git_atom.atom.source import Source, Stand
 from git_atom.core import manifest as manifests
 from git_atom.core import refnames, uri
 from git_atom.core.digest import MODE_TREE, Digest, Oid
@@ -102,6 +102,10 @@ def init(host: Host, *, dry_run: bool = False) -> Founded:
     """
     repo = repos.discover(host.cwd, host.environ)
     head = repos.head_commit(repo)
+    if repo.object_format != "sha1":
+        host.progress.say(
+            f"warning: this is a {repo.object_format} repository; the stores of users are sha1 and cannot fetch from it"
+        )
     with one_at_a_time(repo, dry_run=dry_run), Objects(repo) as objects:
         digests = digests_of(host, objects)
         old = refs.get(repo, refnames.LOG)
@@ -159,7 +163,7 @@ def publish(
             if since is not None:
                 paths = changed(own.objects, since, commit, _paths(host, repo, which.paths) if which.paths else ())
             unchanged = since is not None and not paths
-            found = [] if unchanged else read_sources(own, commit, paths, which.everything and since is None)
+            found = [] if unchanged else read_sources(host, own, commit, paths, which.everything and since is None)
             with repos.dirty(repo, [s.path for s in found]) if rev == "HEAD" else nullcontext(lambda: False) as dirty:
                 if target and not uri.is_local(target):
                     for one in found:
@@ -189,16 +193,16 @@ def _paths(host: Host, repo: Repo, paths: Sequence[str]) -> list[str]:
     out = []
     for path in paths or ["."]:
         if not top:
-            out.append(check_directory(path.rstrip("/") or "."))
+            out.append(path.rstrip("/") or ".")
             continue
         inside = os.path.relpath(os.path.realpath(os.path.join(host.cwd, path)), top)
         if inside.split("/")[0] == "..":
             raise CannotError("ATOM-8001", f"'{path}' is outside the repository '{top}'")
-        out.append(check_directory(inside))
+        out.append(inside)
     return out
 
 
-def read_sources(own: OwnSet, commit: Oid, paths: Sequence[str], everything: bool) -> list[Source]:
+def read_sources(host: Host, own: OwnSet, commit: Oid, paths: Sequence[str], everything: bool) -> list[Source]:
     """The atoms of a revision that are meant, each name once. Raises MalformedError ATOM-8008."""
     root = own.objects.commit_tree(commit)
     chosen = sources.directories(own.objects, root) if everything else list(dict.fromkeys(paths))
@@ -206,16 +210,17 @@ def read_sources(own: OwnSet, commit: Oid, paths: Sequence[str], everything: boo
         raise CannotError(
             "ATOM-8002",
             f"revision {commit[:12]} holds no atom.toml",
-            hint="git atom new <dir>, then git add and git commit",
+            hint="git atom new <dir> && git add <dir> && git commit",
         )
     found: list[Source] = []
+    stand = Stand(os.path.realpath(host.cwd), os.path.realpath(own.repo.work_tree)) if own.repo.work_tree else Stand()
     for at in range(0, len(chosen), _LOT):
         lot = chosen[at : at + _LOT]
         places = own.objects.at_all(
             root, [b"" if path == "." else path.encode(errors="surrogateescape") for path in lot]
         )
         own.objects.warm([(None, place[1]) for place in places if place is not None and place[0] == MODE_TREE])
-        found += [sources.read(own.objects, commit, root, path) for path in lot]
+        found += [sources.read(own.objects, commit, root, path, stand) for path in lot]
         own.objects.cool()
     seen: dict[str, Source] = {}
     for one in found:
@@ -337,7 +342,7 @@ def _check_lock(own: OwnSet, one: Source, fresh: Sequence[Source]) -> None:
                 "ATOM-8009",
                 f"'{one.name}' needs '{name} {version}', which is not published",
                 where=where,
-                hint="publish it first or together, git atom publish --all",
+                hint="git atom publish --all  # or publish that one first",
             )
         if tree is not None and tree not in trees:
             raise ConflictError(

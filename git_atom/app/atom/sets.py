@@ -13,6 +13,7 @@ from git_atom.app.atom.policies import fresh, note_seen
 from git_atom.core import refnames, uri
 from git_atom.core.digest import Digest, Oid
 from git_atom.core.host import Host
+from git_atom.core.text import shell
 from git_atom.errors import AtomError, CannotError, NegativeError, RefusedError, UnavailableError
 from git_atom.git import config, proc, refs, remote, wire
 from git_atom.git import repo as repos
@@ -233,7 +234,9 @@ def hold_floor(host: Host, repo: Repo, anchor: Digest, head: Oid) -> None:
         "ATOM-3011",
         f"the log here {'is older than one' if older else 'lacks entries'} that a remote accepted",
         note=f"here {head}, seen {floor}",
-        hint=f"git fetch {name} {refnames.LOG}:{refnames.LOG}" if older else f"git atom publish --push {name}",
+        hint=f"git fetch {shell(name)} {refnames.LOG}:{refnames.LOG}"
+        if older
+        else f"git atom publish --push {shell(name)}",
     )
 
 
@@ -307,7 +310,7 @@ def _accepted(host: Host, store: Repo, own: Repo, source: str) -> Iterator[Fetch
         if floor is None:
             raise NegativeError(
                 "ATOM-8010", "no remote has accepted anything of this set yet",
-                hint=f"git atom publish --push {remote.default(own)}",
+                hint=f"git atom publish --push {shell(remote.default(own) or '<remote>')}",
             )  # fmt: skip
         yield Fetched(incoming, objects, floor, old, source)
 

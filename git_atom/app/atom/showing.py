@@ -13,6 +13,7 @@ from git_atom.core.digest import Digest, Oid
 from git_atom.core.host import Host
 from git_atom.core.lock import LockedSub
 from git_atom.core.statements import Entry, Release, name_folder, read_tag
+from git_atom.core.text import shell
 from git_atom.core.uri import Uri
 from git_atom.core.version import ANY, Version
 from git_atom.errors import CannotError, NegativeError
@@ -104,7 +105,15 @@ def find(host: Host, text: str) -> tuple[Here, str, Version]:
         if hits:
             return hits[0][0], asked.name, hits[0][1]
     shown = text.replace(asked.source, uri.redact(asked.source)) if asked.source else text
-    raise NegativeError("ATOM-8010", f"there is no '{shown}' here", hint=f"git atom fetch {shown}, or git atom list")
+    raise NegativeError(
+        "ATOM-8010", f"there is no '{shown}' here", hint=_where_else(asked, shown, own=bool(candidates))
+    )
+
+
+def _where_else(asked: Uri, text: str, *, own: bool) -> str:
+    if asked.source:
+        return f"git atom fetch {shell(text)}\ngit atom list {shell(uri.redact(asked.source))}"
+    return "git atom list" if own else f"git atom fetch {shell(f'<url>::{text}')}"
 
 
 def _fitting(here: Here, asked: Uri) -> Version | None:
@@ -180,10 +189,18 @@ def foresee(host: Host, text: str, target: str, *, offline: bool = False) -> Rel
 
 
 def _scope(host: Host, source: str) -> Here:
-    """The own set, or with a source the stored set it served. Raises CannotError ATOM-8006."""
+    """The own set, or with a source the stored set it served. Raises CannotError ATOM-8006, NegativeError ATOM-8010."""
     if source:
         anchor = sets.anchor_at(host, asking.locate(host, source))
         here = next((h for h in stored_here(host) if h.anchor == anchor), None)
+        if here is None:
+            shown = uri.redact(source)
+            raise NegativeError(
+                "ATOM-8010",
+                f"no set of '{shown}' is in the store",
+                note="a set is there once something was fetched from it",
+                hint=f"git atom list {shell(shown)}\ngit atom fetch {shell(f'{shown}::<name>')}",
+            )
     else:
         repos.discover(host.cwd, host.environ)
         here = own_here(host)

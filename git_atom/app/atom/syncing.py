@@ -156,7 +156,7 @@ def _rebase(host: Host, own: OwnSet, theirs: Verified[Log], instead: Mapping[str
         raise ConflictError(
             "ATOM-2010",
             "the remote's log and this repository's have no entry in common",
-            hint="git for-each-ref refs/atoms-log/, and compare with the remote's",
+            hint="git for-each-ref refs/atoms-log/  # and compare with the remote's",
         )
     bench = Bench(own.repo, objects, own.digests, user_key(host, own.repo), config.identity(own.repo))
     draft = Draft(base.anchor, base.head, base.tree, base.seq, base.message)

@@ -16,6 +16,7 @@ from git_atom.core import refnames, uri
 from git_atom.core.digest import Digest, Oid
 from git_atom.core.host import Host
 from git_atom.core.name import check_name
+from git_atom.core.text import shell
 from git_atom.core.tree import tree_digest
 from git_atom.core.uri import Uri
 from git_atom.core.version import ANY, Version
@@ -84,7 +85,7 @@ def fetch(host: Host, text: str, *, dry_run: bool = False) -> Unsigned:
             "ATOM-8010",
             f"'{uri.redact(place)}' has no '{text.rpartition('::')[2]}'",
             note=f"it has {', '.join(str(row.version) for row in rows) or 'no such name'}",
-            hint=f"git atom list {uri.redact(asked.source)}",
+            hint=f"git atom list {shell(uri.redact(asked.source))}",
         )
     chosen = fit[-1]
     store = repos.store(host)

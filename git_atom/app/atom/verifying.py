@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -9,11 +10,13 @@ from typing import NamedTuple
 from git_atom.app.atom import atoms, sets
 from git_atom.app.atom.showing import Here, find, own_here, stored_here
 from git_atom.atom.objects import atom_commit
-from git_atom.core import refnames
+from git_atom.atom.source import Stand
+from git_atom.core import refnames, uri
 from git_atom.core.collector import paused
 from git_atom.core.digest import MODE_TREE, Digest, Oid
 from git_atom.core.host import Host
 from git_atom.core.statements import Release
+from git_atom.core.text import shell
 from git_atom.core.version import Version
 from git_atom.errors import AtomError, CannotError, MalformedError, ManyErrors, NegativeError, RefusedError
 from git_atom.git import beside, refs, remote
@@ -196,7 +199,7 @@ def _verify_one(
             "ATOM-8019",
             f"ref '{ref}' is not the tag that the log holds",
             note=f"it points to {now}",
-            hint=f"git atom publish {release.path}   (puts it back)" if here.own else "git atom fetch",
+            hint=_again(host, here, release),
         )
     signer = logs.signer(tag, ever).fingerprint
     state = "retracted" if logs.retraction(objects, log.value.tree, name, version) else ""
@@ -213,6 +216,16 @@ def _verify_one(
     if source:
         _check_origin(host, here, objects, release, tree)
     return Checked(log.value.anchor, name, version, release.tree, signer, "good", state)
+
+
+def _again(host: Host, here: Here, release: Release) -> str:
+    """What puts a version's ref back: publishing the same content again, or fetching it from where its set is known from."""
+    if not here.own:
+        place = uri.redact(next(iter(sets.known_mirrors(host).get(here.anchor, ())), "<url>"))
+        return f"git atom fetch {shell(f'{place}::{release.name}@={release.version}')}"
+    top = here.repo.work_tree
+    stand = Stand(os.path.realpath(host.cwd), os.path.realpath(top)) if top else Stand()
+    return f"git atom publish {stand.at(release.path)} --rev {release.origin}"
 
 
 def _check_origin(host: Host, here: Here, objects: Objects, release: Release, tree: Oid) -> None:

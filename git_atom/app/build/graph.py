@@ -22,6 +22,7 @@ from git_atom.core.digest import Digest
 from git_atom.core.host import Host
 from git_atom.core.lock import Edge, Fetch, Lock, LockedAtom, LockedPin, LockedSub, LockedToolchain, parse_edge
 from git_atom.core.manifest import ENVIRONMENT, Manifest
+from git_atom.core.text import shell
 from git_atom.core.tree import Leaf, tree_digest
 from git_atom.errors import CannotError, RefusedError, UnavailableError
 from git_atom.git import repo as repos
@@ -278,7 +279,7 @@ class _Walk:
         if (brought := fetch_anywhere(self.host, own, mirrors, atom.name, atom.version)) is not None:
             return brought.tree_oid
         raise UnavailableError("ATOM-7005", f"'{atom.name} {atom.version}' is not in the store, and no place of its set has it",
-                               hint="git atom fetch <url>::" + atom.name)  # fmt: skip
+                               hint=f"git atom fetch {shell(f'<url>::{atom.name}@={atom.version}')}")  # fmt: skip
 
 
 def _beside(folder: str, shown: str, manifest: Manifest, lock: Lock) -> dict[Edge, str]:
@@ -299,7 +300,7 @@ def _beside(folder: str, shown: str, manifest: Manifest, lock: Lock) -> dict[Edg
 
 
 def _agree(manifest: Manifest, lock: Lock, shown: str, *, absent: bool) -> None:
-    target = "" if shown == "." else f" {shown}"
+    target = "" if shown == "." else f" {shell(shown)}"
     if absent and (manifest.deps or manifest.provide or manifest.pins or manifest.srcs or manifest.toolchain):
         raise CannotError("ATOM-7002", f"'{manifest.name}' has no lock", hint=f"git atom lock{target}")
     wrong = disagreements(manifest, lock)

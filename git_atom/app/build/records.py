@@ -15,6 +15,7 @@ from git_atom.core.composition import TREE, path_bytes, path_text
 from git_atom.core.digest import MODE_LINK, Digest
 from git_atom.core.host import Host
 from git_atom.core.record import ACTION_URI, Record
+from git_atom.core.text import shell
 from git_atom.core.tree import Leaf
 from git_atom.errors import NegativeError
 from git_atom.git import refs
@@ -34,7 +35,7 @@ def locate(host: Host, text: str) -> Digest:
         action = graph(host, text)[-1].action
         if find(host, action) is not None:
             return action
-        raise NegativeError("ATOM-7030", f"'{text}' is not built as it stands", hint=f"git build {text}")
+        raise NegativeError("ATOM-7030", f"'{text}' is not built as it stands", hint=f"git build {shell(text)}")
     rows = refs.listing(repos.store(host), refnames.BUILDS)
     wanted = text.removeprefix("blake3:")
     actions = sorted({ref.split("/")[2] for ref, _ in rows})

@@ -17,6 +17,7 @@ from git_atom.core.composition import TREE, Attribute, Entry
 from git_atom.core.digest import MODE_TREE, Digest
 from git_atom.core.host import Host
 from git_atom.core.lock import Fetch, LockedPin, LockedSub
+from git_atom.core.text import shell
 from git_atom.core.tree import Leaf, decode_listing, encode_listing, tree_digest
 from git_atom.errors import AtomError, CannotError, UnavailableError
 from git_atom.fetch.download import Wanted, download
@@ -156,7 +157,7 @@ def _sub(host: Host, node: Node, row: LockedSub, blobs: Blobs) -> list[Leaf]:
             raise UnavailableError(
                 "ATOM-7006",
                 f"source '{row.name}' of '{node.manifest.name}' is not in the store",
-                hint="git atom fetch the atom again",
+                hint=f"git atom fetch {shell(f'<url>::{node.manifest.name}@={node.manifest.version}')}",
             )
         if found[1] != "tree":
             leaves = [Leaf(name, 0o100644, row.tree, len(found[2]), found[0])]
@@ -164,7 +165,9 @@ def _sub(host: Host, node: Node, row: LockedSub, blobs: Blobs) -> list[Leaf]:
             leaves = objects.listing(row.object)
             if tree_digest(leaves) != row.tree:
                 raise UnavailableError(
-                    "ATOM-7006", f"source '{row.name}' in the store is not the locked one", hint="git fsck in the store"
+                    "ATOM-7006",
+                    f"source '{row.name}' in the store is not the locked one",
+                    hint=f"git --git-dir={shell(objects.repo.git_dir)} fsck",
                 )
         blobs.ensure(leaves, lambda leaf: objects.read(leaf.oid)[2])
     return leaves

@@ -17,6 +17,7 @@ from git_atom.core.composition import PLAIN, TREE, Attribute, Entry
 from git_atom.core.digest import MODE_EXEC, MODE_LINK, MODE_TREE, Digest, Oid
 from git_atom.core.host import Host
 from git_atom.core.name import check_name
+from git_atom.core.text import shell
 from git_atom.core.tree import Leaf, tree_digest
 from git_atom.errors import AtomError, ConflictError, MalformedError, NegativeError, UsageError
 from git_atom.git import refs
@@ -141,7 +142,7 @@ def _package(host: Host, found: World, outer: str, package: str) -> Part:
     layers, trees = world.layers_of(host, found)
     chosen = [(entry, leaves) for entry, leaves in layers if package in entry.origin.split()]
     if not chosen:
-        raise NegativeError("ATOM-6008", f"composition '{outer}' has no entry '{package}'", hint=f"git compose show {outer}")  # fmt: skip
+        raise NegativeError("ATOM-6008", f"composition '{outer}' has no entry '{package}'", hint=f"git compose show {shell(outer)}")  # fmt: skip
     paths = {leaf.path for entry, leaves in chosen for leaf in place(entry, leaves)}
     folders = {path[:i] for path in paths for i in range(len(path)) if path[i : i + 1] == b"/"}
     kept = [a for a in found.composition.attributes if composition.path_bytes(a.path) in paths | folders]
@@ -158,7 +159,7 @@ def _below(path: str, part: Part) -> Part:
 
 def _rooted(what: str, part: Part) -> Part:
     if any(entry.kind != TREE and not entry.path for entry, _ in part.layers):
-        raise UsageError("ATOM-9001", f"'{what}' is a file and needs a path", hint=f"usr/bin/{os.path.basename(what)}={what}")  # fmt: skip
+        raise UsageError("ATOM-9001", f"'{what}' is a file and needs a path", hint=shell(f"usr/bin/{os.path.basename(what)}={what}"))  # fmt: skip
     return part
 
 

@@ -16,6 +16,7 @@ from git_atom.core.host import Host
 from git_atom.core.lock import Lock, LockedSet, edge_text
 from git_atom.core.lock_merge import merge
 from git_atom.core.manifest_merge import Sides
+from git_atom.core.text import shell
 from git_atom.errors import CannotError, ConflictError
 from git_atom.git import config, proc, refs
 from git_atom.git import repo as repos
@@ -86,7 +87,7 @@ def merge_files(host: Host, base: str, ours: str, theirs: str, shown: str) -> No
     made = merge(one, mine, yours, lambda before, other: _later(host, before, other))
     if made.conflicts:
         raise ConflictError("ATOM-8713", f"'{shown}' cannot be merged record by record", note="\n".join(made.conflicts[:20]),
-                            hint=f"merge the manifest, then git atom lock {os.path.dirname(shown)}".rstrip() + f" && git add {shown}")  # fmt: skip
+                            hint=f"git atom lock {shell(os.path.dirname(shown) or '.')} && git add {shell(shown)}  # once the manifest is merged")  # fmt: skip
     workdir.write(os.path.join(host.cwd, ours), locks.format(made.lock))
 
 
@@ -111,7 +112,7 @@ def _merge_manifests(host: Host, base: str, ours: str, theirs: str, shown: str) 
             else "what both sides say makes no manifest"
         )
         raise ConflictError("ATOM-8714", f"'{shown}' cannot be merged key by key", note=note,
-                            hint=f"edit it, then git atom lock {os.path.dirname(shown)}".rstrip() + f" && git add {shown}")  # fmt: skip
+                            hint=f"git atom lock {shell(os.path.dirname(shown) or '.')} && git add {shell(shown)}  # once it is edited")  # fmt: skip
 
 
 def _by_lines(host: Host, three: Sequence[bytes]) -> tuple[bool, bytes]:

@@ -18,6 +18,7 @@ from git_atom.core.digest import Digest
 from git_atom.core.host import Host
 from git_atom.core.lock import Lock
 from git_atom.core.manifest import USES, Manifest
+from git_atom.core.text import shell
 from git_atom.core.uri import Uri
 from git_atom.errors import AtomError, ConflictError, MalformedError, NegativeError
 from git_atom.git import refs, worktree
@@ -187,7 +188,11 @@ def _beside(files: Files, repo: Repo | None, place: str, wanted: Uri) -> _Source
 
         meant = _in_this_repository(files, repo, wanted.name)
         other = f"{meant.path}::{wanted.name}" if meant else f"{wanted.source}::{name}"
-        hint = f"git atom add {shlex.quote(other)}" if meant or shown != "." else f"git atom add <url>::{wanted.name}"
+        hint = (
+            f"git atom add {shlex.quote(other)}"
+            if meant or shown != "."
+            else f"git atom add {shell(f'<url>::{wanted.name}')}"
+        )
         raise MalformedError("ATOM-8711", f"'{shown}' holds the atom '{name}', not '{wanted.name}'", hint=hint)
     return _Source(path=shown)
 
@@ -204,7 +209,7 @@ def _in_this_repository(files: Files, repo: Repo | None, name: str) -> _Source |
             continue  # what is wrong with it is said when it is locked
     if len(found) > 1:
         raise ConflictError("ATOM-8710", f"'{name}' is the name of several atoms of this repository", note="\n".join(found),
-                            hint=f"git atom add {found[0]}::{name}")  # fmt: skip
+                            hint=f"git atom add {shell(f'{found[0]}::{name}')}")  # fmt: skip
     return _Source(path=found[0]) if found else None
 
 
@@ -226,14 +231,14 @@ def _in_known_sets(host: Host, files: Files, name: str) -> _Source:
                     found.append((anchor, _best(urls)))
         if len(found) > 1:
             raise ConflictError("ATOM-8710", f"'{name}' is the name of atoms of several sets", note="\n".join(f"{a} {u}" for a, u in found),
-                                hint=f"git atom add {found[0][1]}::{name}")  # fmt: skip
+                                hint=f"git atom add {shell(f'{found[0][1]}::{name}')}")  # fmt: skip
         if found:
             return _Source(found[0][1])
     from difflib import get_close_matches
 
     near = get_close_matches(name, sorted(every), 1)
     raise NegativeError("ATOM-8709", f"no set that is known here has an atom '{name}'", note="sets are known once something was fetched from them, and trusted",
-                        hint=f"did you mean '{near[0]}'?" if near else f"git atom add <url>::{name}")  # fmt: skip
+                        hint=f"did you mean '{near[0]}'?" if near else f"git atom add {shell(f'<url>::{name}')}")  # fmt: skip
 
 
 def _best(urls: Sequence[str]) -> str:

@@ -76,7 +76,7 @@ def unknown(name: str, known: set[str], where: str, more: Iterable[str] = ()) ->
 
     near = get_close_matches(name, sorted({*known, *more}), 1)
     return NegativeError("ATOM-8708", f"there is no '{name}' in '{where}'", note="" if near else f"it has {', '.join(sorted(known)[:20]) or 'none'}",
-                         hint=f"did you mean '{near[0]}'?" if near else "git atom tree shows what is locked")  # fmt: skip
+                         hint=f"did you mean '{near[0]}'?" if near else "git atom tree")  # fmt: skip
 
 
 def stand(host: Host, files: Files, *, offline: bool, consent: sets.Consent | None) -> Ground:

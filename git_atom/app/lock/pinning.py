@@ -20,6 +20,7 @@ from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_TREE, Digest, Oid
 from git_atom.core.host import Host
 from git_atom.core.lock import LockedPin
 from git_atom.core.manifest import Pin
+from git_atom.core.text import shell
 from git_atom.core.tree import Leaf, tree_digest
 from git_atom.errors import ConflictError, MalformedError, NoSolutionError, RefusedError, UnavailableError
 from git_atom.git import lsrefs, refs, remote
@@ -108,7 +109,7 @@ def _named(host: Host, pin: Pin, where: str) -> tuple[str, Oid]:
     near = get_close_matches(pin.ref, sorted(every), 1)
     raise NoSolutionError("ATOM-8721", f"'{uri.redact(place)}' has no ref '{pin.ref}'", where=where,
                           note="" if near else "a commit is named by its whole id",
-                          hint=f"did you mean '{near[0]}'?" if near else f"git ls-remote {uri.redact(place)}")  # fmt: skip
+                          hint=f"did you mean '{near[0]}'?" if near else f"git ls-remote {shell(uri.redact(place))}")  # fmt: skip
 
 
 def _read(incoming: remote.Incoming, commit: Oid, name: str, entry: str, where: str) -> _Found:
@@ -190,9 +191,9 @@ def _by_ref(host: Host, incoming: remote.Incoming, locked: LockedPin, place: str
 
 def _gone(locked: LockedPin, place: str) -> UnavailableError:
     return UnavailableError("ATOM-8724", f"commit {locked.commit[:12]} of pin '{locked.name}' is not at '{uri.redact(place)}' any more",
-                            note=f"it was locked as '{locked.ref}'", hint=f"git atom update {locked.name}")  # fmt: skip
+                            note=f"it was locked as '{locked.ref}'", hint=f"git atom update {shell(locked.name)}")  # fmt: skip
 
 
 def _other(locked: LockedPin, found: Digest, place: str) -> RefusedError:
     return RefusedError("ATOM-8725", f"pin '{locked.name}' in {place} is not what the lock names",
-                        note=f"locked {locked.tree}\nfound  {found}", hint=f"git atom update {locked.name}, and look at what changes")  # fmt: skip
+                        note=f"locked {locked.tree}\nfound  {found}", hint=f"git atom update {shell(locked.name)}  # and look at what changes")  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import NamedTuple
 
 from git_atom.app import workdir
@@ -10,6 +11,7 @@ from git_atom.atom import scaffold
 from git_atom.core import manifest as manifests
 from git_atom.core.host import Host
 from git_atom.core.name import check_name
+from git_atom.core.text import shell
 from git_atom.errors import AtomError, ConflictError, MalformedError, UsageError
 
 SUITE = "bookworm"  # where the machine is not a Debian or does not say
@@ -41,15 +43,31 @@ def new(host: Host, folder: str, *, name: str = "", kind: str = "package", dry_r
         name = check_name(name or os.path.basename(place))
     except MalformedError as error:
         if not name:
-            error.hint = f"name it: git atom new {folder} --id <name>"
+            error.hint = f"git atom new {shell(folder)} --id <name>"
         raise
     found = scaffold.guess(lambda sign: os.path.isfile(os.path.join(place, sign)))
     text = scaffold.manifest(name, kind, found, suite(host))
     manifests.parse(text.encode(), shown)
     if not dry_run:
-        os.makedirs(place, exist_ok=True)
-        workdir.write(path, text.encode())
+        made = _folders(place)
+        try:
+            os.makedirs(place, exist_ok=True)
+            workdir.write(path, text.encode())
+        except BaseException:
+            for folder in filter(os.path.isdir, made):
+                with suppress(OSError):  # somebody has put something there
+                    os.rmdir(folder)
+            raise
     return New(shown, name, found.system, found.sign)
+
+
+def _folders(place: str) -> list[str]:
+    """Those of the folders on the way to a place, and it, that are not there; the deepest first."""
+    out = []
+    while not os.path.lexists(place):
+        out.append(place)
+        place = os.path.dirname(place)
+    return out
 
 
 def suite(host: Host) -> str:

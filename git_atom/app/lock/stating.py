@@ -14,6 +14,7 @@ from git_atom.app.lock.intent import Files, unknown
 from git_atom.core import uri, variant
 from git_atom.core.host import Host
 from git_atom.core.manifest import USES, Dep, Manifest, Pin, Src
+from git_atom.core.text import shell
 from git_atom.errors import AtomError, ConflictError, UsageError
 from git_atom.git.source import expanded
 
@@ -169,7 +170,7 @@ def without(files: Files, names: Sequence[str], kind: str) -> bytes:
         if len(found) > 1:
             words = " and a ".join(_WORDS[one] for one in found)
             raise ConflictError("ATOM-8731", f"'{name}' is the name of a {words}", where=files.manifest,
-                                note="\n".join(_table(one, name) for one in found), hint=f"git atom remove --{found[-1]} {name}")  # fmt: skip
+                                note="\n".join(_table(one, name) for one in found), hint=f"git atom remove --{found[-1]} {shell(name)}")  # fmt: skip
         if found[0] != DEBIAN:
             data = manifest_edit.drop(data, (f"{found[0]}s", name))
             continue

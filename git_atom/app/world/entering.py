@@ -11,6 +11,7 @@ from git_atom.app.world import world
 from git_atom.core.digest import MODE_LINK
 from git_atom.core.host import Host
 from git_atom.core.request import OPEN, Channel, Policy, Request
+from git_atom.core.text import shell
 from git_atom.core.tree import Leaf
 from git_atom.errors import FailedError
 from git_atom.git.repo import store
@@ -53,7 +54,7 @@ def run(
             "ATOM-6009",
             f"composition '{found.name}' has no program '{argv[0]}'",
             note=f"looked in {', '.join(PLACES)}",
-            hint=f"git compose show {spec}",
+            hint=f"git compose show {shell(spec)}",
         )
     opened = Channel(OPEN)
     policy = Policy(terminal=opened)

@@ -118,7 +118,7 @@ def restore(host: Host, suite: str, root: Digest, packages: Sequence[Locked]) ->
     made = _form(host, store(host), state, chosen, "", wanted)
     if made.root != root:
         raise RefusedError("ATOM-6020", "the toolchain comes out other than the lock states", note=f"locked {root}, formed {made.root}",
-                           hint="git atom lock, and look at what changes")  # fmt: skip
+                           hint="git atom lock  # and look at what changes")  # fmt: skip
     return world.open_composition(host, root)
 
 

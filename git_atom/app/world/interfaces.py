@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from git_atom.app import memo
 from git_atom.core.digest import Digest, of_bytes
 from git_atom.core.host import Host
+from git_atom.core.text import shell
 from git_atom.core.tree import Leaf
 from git_atom.errors import AtomError, MalformedError
 from git_atom.git.objects import Objects
@@ -36,7 +37,9 @@ def reader(objects: Objects) -> Read:
         data = objects.read(leaf.oid)[2]
         if of_bytes(data) != leaf.digest:
             raise MalformedError(
-                "ATOM-2009", f"object '{leaf.oid}' in the store is damaged", hint="git fsck, then fetch it again"
+                "ATOM-2009",
+                f"object '{leaf.oid}' in the store is damaged",
+                hint=f"git --git-dir={shell(objects.repo.git_dir)} fsck  # then fetch it again",
             )
         return data
 

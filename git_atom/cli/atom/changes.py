@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
-
 from git_atom.app.atom.owning import Done, How
 from git_atom.cli.parser import Ask
+from git_atom.core.text import shell
 from git_atom.errors import UsageError
 
 _WORDS = {
@@ -48,12 +47,12 @@ def tell(ask: Ask, done: Done) -> int:
         word, file = "would propose" if dry else "proposed", done.file
         ask.out.say(f"{_WORDS[done.kind]} lacks {done.lacks}")
         if not dry:
-            ask.out.say(f"hint: git atom charter sign {shlex.quote(done.file)}   (each of those who have to)")
+            ask.out.say(f"hint: git atom charter sign {shell(done.file)}  # each of those who have to")
     else:
         word = "would record" if dry else "recorded"
         ask.out.say(f"{word} {_WORDS[done.kind]} in the log {done.head[:12]}".rstrip())
         if done.file:
-            ask.out.say(f"hint: rm {shlex.quote(done.file)}   (it is in the log now, and the file is needed no more)")
+            ask.out.say(f"hint: rm {shell(done.file)}  # it is in the log now")
     if done.pushed:
         ask.out.say(f"pushed to '{done.pushed}'")
     ask.out.line(f"{word} {file}".rstrip())

@@ -20,6 +20,7 @@ from git_atom.cli import main, render
 from git_atom.cli.out import Out
 from git_atom.cli.spec import Command, Tool
 from git_atom.errors import MalformedError, ManyErrors, UsageError
+from git_atom.git import proc
 
 HOSTILE = "a\x1b[31mred\x07\r\nnext\u202eevil\u200b\udcff\x9b"
 PROGRAM = "import sys; from git_atom.cli.main import main; sys.exit(main(sys.argv[1], sys.argv[2:]))"
@@ -131,6 +132,25 @@ def test_other_endings(
     assert ending(command, error) == code
     told = capsys.readouterr().err
     assert told.startswith(said) and "Traceback" not in told
+
+
+def test_a_full_disk_is_named_though_the_system_does_not_say_which(
+    command: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr(proc, "is_full", lambda place: place.startswith(str(tmp_path)))
+    assert ending(command, OSError(errno.ENOSPC, "No space left on device")) == 6
+    assert f"  --> {tmp_path}\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("template", "what"),
+    [("%(name", "'%(name' lacks its closing bracket"), ("%(NAME) x", "'%(NAME)' is no field")],
+)
+def test_a_template_that_is_none_is_refused_though_there_is_nothing_to_list(template: str, what: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Out(template=template).items([], "%(name)", "s/1")
+    assert caught.value.what == what
 
 
 def test_a_fault_shows_its_way_when_asked(

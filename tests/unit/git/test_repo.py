@@ -209,6 +209,18 @@ def test_user_only_ignores_the_repository(full):
     assert config.user_only("atom.trustedAnchor", env) == ["two"]
 
 
+def test_a_bad_git_dir_is_blamed_and_not_the_working_directory(work):
+    for named in ("nowhere", str(work)):
+        with pytest.raises(CannotError) as caught:
+            repo.discover(str(work), env_of(work) | {"GIT_DIR": named})
+        error = caught.value
+        assert (error.code, error.where, error.hint) == (
+            "ATOM-2003",
+            "GIT_DIR",
+            "unset GIT_DIR",
+        ) and named in error.what
+
+
 def test_sha256_repository_works(tmp_path):
     path = tmp_path / "s"
     path.mkdir()
