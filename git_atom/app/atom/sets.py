@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
@@ -115,6 +114,8 @@ def passing_store(host: Host) -> Iterator[Host]:
     if made or os.path.dirname(path) != host.data:
         yield host
         return
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="git-atom-") as folder:
         yield host._replace(data=folder)
 

@@ -20,6 +20,7 @@ from git_atom.core.text import shell
 from git_atom.core.version import Version
 from git_atom.errors import AtomError, CannotError, MalformedError, ManyErrors, NegativeError, RefusedError
 from git_atom.git import beside, refs, remote
+from git_atom.git import repo as repos
 from git_atom.git.digests import TreeDigests
 from git_atom.git.objects import Objects
 from git_atom.git.written import oid_of
@@ -43,10 +44,18 @@ class Checked(NamedTuple):
     state: str = ""
 
 
+def _in_a_repository(host: Host) -> bool:
+    try:
+        repos.discover(host.cwd, host.environ)
+    except CannotError:
+        return False
+    return True
+
+
 def verify(host: Host, texts: Sequence[str], *, everything: bool = False, source: bool = False) -> list[Checked]:
     """Check signatures, logs from their founding, and content over its bytes; with `source`, that the origin holds the same tree.
 
-    Without arguments: the own set, or where there is none the store. All problems are gathered before they are raised.
+    Without arguments: the own set, or outside of a repository every set in the store. All problems are gathered before they are raised.
 
     Raises CannotError ATOM-8006 when there is no set at all: a check of nothing must not pass for one that found nothing wrong.
     """
@@ -55,13 +64,13 @@ def verify(host: Host, texts: Sequence[str], *, everything: bool = False, source
         scopes = list({(here.repo.git_dir, here.anchor): here for here, _, _ in chosen}.values())
     else:
         own = own_here(host)
-        scopes = ([own] if own else []) + (stored_here(host) if everything or not own else [])
+        scopes = ([own] if own else []) + (stored_here(host) if everything or not _in_a_repository(host) else [])
         if not scopes:
             raise CannotError(
                 "ATOM-8006",
                 "there is no set of atoms to verify",
-                note="neither this repository nor the store has one",
-                hint="git atom init, or git atom fetch <uri>",
+                note="the log of a set does not come with a clone" if _in_a_repository(host) else "the store has none",
+                hint="git atom init\ngit atom verify --all  # the sets in the store",
             )
     done: list[Checked] = []
     problems: list[AtomError] = []
