@@ -218,7 +218,9 @@ def test_all_atoms_of_an_older_revision(atom: Path, run: Run) -> None:
     run("git", "atom", "list", "none", cwd=atom, status=1)
     write_atom(atom / "twin", "LATE", "2.0.0")
     commit(run, atom)
-    assert "ATOM-8008" in run("git", "atom", "publish", "--all", cwd=atom, status=7).stderr
+    for words in (["--all"], ["twin"], ["late"], ["--changed-since", old]):
+        assert "ATOM-8008" in run("git", "atom", "publish", *words, cwd=atom, status=7).stderr
+    run("git", "atom", "publish", "zlib", cwd=atom)  # published, and there once
 
 
 def test_a_name_that_looks_like_another_is_not_claimed(atom: Path, run: Run) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -40,6 +41,7 @@ from git_atom.trust.verified import Verified
 
 _TRIES = 8
 _LOT = 256  # atoms that are read together
+_PLAIN_ID = re.compile(rb"(?m)^[ \t]*id[ \t]*=[ \t]*[\"']([^\"'\\\r\n]*)[\"']")
 _FEW = 16  # atoms; the objects of more go into one pack
 
 
@@ -164,6 +166,8 @@ def publish(
                 paths = changed(own.objects, since, commit, _paths(host, repo, which.paths) if which.paths else ())
             unchanged = since is not None and not paths
             found = [] if unchanged else read_sources(host, own, commit, paths, which.everything and since is None)
+            if not which.everything:
+                _check_alone(own, commit, found)
             with repos.dirty(repo, [s.path for s in found]) if rev == "HEAD" else nullcontext(lambda: False) as dirty:
                 if target and not uri.is_local(target):
                     for one in found:
@@ -236,6 +240,31 @@ def _twice(one: Source, path: str, name: str) -> MalformedError:
         note="" if one.name == name else f"'{name}' looks like '{one.name}'",
         hint="give one of them another id in its atom.toml",
     )
+
+
+def _check_alone(own: OwnSet, commit: Oid, found: Sequence[Source]) -> None:
+    """A name that is published for the first time belongs to one directory of the revision. Raises MalformedError ATOM-8008."""
+    objects = own.objects
+    new = [one for one in found if not logs.versions(objects, own.log.value.tree, one.name)]
+    if not new:
+        return  # where the last version came from is asked by `_check_moved`
+    root, ours = objects.commit_tree(commit), {one.path for one in found}
+    others = [path for path in sources.directories(objects, root) if path not in ours]
+    files = [manifests.FILE if path == "." else f"{path}/{manifests.FILE}" for path in others]
+    places = objects.at_all(root, [file.encode(errors="surrogateescape") for file in files])
+    blobs = objects.many([place[1] for place in places if place is not None])
+    looks = {skeleton(one.name): one for one in new}
+    for path, file, blob in zip(others, files, blobs, strict=True):
+        data = blob[2] if blob else b""
+        plain = _PLAIN_ID.findall(data)  # most need no more than a look
+        if plain and not any(skeleton(text.decode(errors="replace")) in looks for text in plain):
+            continue
+        try:
+            name = manifests.parse(data, file).name
+        except AtomError:
+            continue  # whatever is there, it is no atom
+        if (one := looks.get(skeleton(name))) is not None:
+            raise _twice(one, path, name)
 
 
 def _check_moved(own: OwnSet, root: Oid, one: Source) -> None:
