@@ -413,12 +413,13 @@ def fresh_work(root: str) -> str:
 
 def _born(pid: str) -> str:
     """When a process began, in the kernel's own words (proc(5), /proc/<pid>/stat), which tells it from another one that got its number; ''
-    when there is none."""
+    when there is none, or it has ended and nobody has asked how."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[19].decode()
+            fields = file.read().rpartition(b")")[2].split()
     except OSError:
         return ""
+    return "" if fields[0] in (b"Z", b"X") else fields[19].decode()
 
 
 __all__ = ["AtomError", "Outcome", "Share", "execute", "fresh_work"]

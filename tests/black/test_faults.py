@@ -225,7 +225,7 @@ def test_a_refusal_leaves_every_byte_as_it_was(homes: dict[str, Home], tmp_path:
         (1, "retract", "tiny@=9.9.9", "--reason", "x"), (7, "retract", "tiny", "--reason", "a\nb"), (1, "retract", "other", "--reason", "x"),
         (128, "charter", "threshold", "5"), (128, "charter", "add-owner", "absent.pub"), (1, "charter", "remove-owner", "../ann.pub"),
         (128, "charter", "remove-owner", "../key.pub"), (7, "fetch", "ext::sh -c id::tiny"), (6, "fetch", "../absent::tiny"),
-        (1, "fetch", "../server.git::other"), (128, "get", "tiny", "tiny"), (7, "trust", "add", "x"), (128, "add", "a b"), (129, "nope"),
+        (1, "fetch", "../server.git::other"), (128, "get", "tiny", "tiny"), (7, "trust", "add", "x"), (7, "add", "a b"), (129, "nope"),
     ):  # fmt: skip
         done = home.run("git", "atom", *words, status=None)
         assert oracle.files(home.place, (".cache",)) == before, words

@@ -56,6 +56,11 @@ def test_what_the_dead_left_is_swept_also_when_their_number_lives_again(tmp_path
     gone = subprocess.Popen(["true"])
     gone.wait()
     (tmp_path / f"work/{gone.pid}-1-1").mkdir()
+    ended = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+    born = Path(f"/proc/{ended.pid}/stat").read_text().rpartition(")")[2].split()[19]
+    (tmp_path / f"work/{ended.pid}-{born}-1").mkdir()
     (tmp_path / "work/other").mkdir()
     again = run.fresh_work(str(tmp_path))
+    ended.wait()
     assert sorted(os.listdir(tmp_path / "work")) == sorted([os.path.basename(mine), os.path.basename(again), "other"])
