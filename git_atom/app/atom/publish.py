@@ -252,7 +252,7 @@ def _check_alone(own: OwnSet, commit: Oid, found: Sequence[Source]) -> None:
     others = [path for path in sources.directories(objects, root) if path not in ours]
     files = [manifests.FILE if path == "." else f"{path}/{manifests.FILE}" for path in others]
     places = objects.at_all(root, [file.encode(errors="surrogateescape") for file in files])
-    blobs = objects.many([place[1] for place in places if place is not None])
+    blobs = list(objects.many([place[1] for place in places if place is not None]))
     looks = {skeleton(one.name): one for one in new}
     for path, file, blob in zip(others, files, blobs, strict=True):
         data = blob[2] if blob else b""
@@ -263,8 +263,9 @@ def _check_alone(own: OwnSet, commit: Oid, found: Sequence[Source]) -> None:
             name = manifests.parse(data, file).name
         except AtomError:
             continue  # whatever is there, it is no atom
-        if (one := looks.get(skeleton(name))) is not None:
-            raise _twice(one, path, name)
+        one = looks.get(skeleton(name))
+        if one is not None and (one.name == name or logs.claim_of(objects, own.log.value, name) is None):
+            raise _twice(one, path, name)  # who only looks like a claimed name is told of that
 
 
 def _check_moved(own: OwnSet, root: Oid, one: Source) -> None:
