@@ -26,6 +26,13 @@ def commit(run: Run, repo: Path, message: str = "change") -> str:
     return rev(run, repo, "HEAD")
 
 
+def joined(run: Run, server: Path, place: Path) -> Path:
+    """Another clone of what a server has, in which the set was joined; returns where it is."""
+    run("git", "clone", "-q", str(server), place)
+    run("git", "atom", "init", cwd=place)
+    return place
+
+
 def rev(run: Run, repo: Path, what: str) -> str:
     return run("git", "rev-parse", what, cwd=repo).stdout.strip()
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from projects import LOG, Run, commit, write_atom
+from projects import LOG, Run, commit, joined, write_atom
 
 
 def state(run: Run, *repos: Path) -> str:
@@ -199,9 +199,7 @@ def test_offline_changes_go_on_top_of_the_remotes(
     server: Path, project: Path, people: dict[str, Path], home: Path, run: Run
 ) -> None:
     """A second clone published meanwhile; statements keep their bytes, and two successors of one charter do not both pass (S13)."""
-    second = home / "second"
-    run("git", "clone", "-q", str(server), second)
-    run("git", "atom", "init", cwd=second)
+    second = joined(run, server, home / "second")
     write_atom(second / "two", "two", "1.0.0")
     commit(run, second)
     run("git", "atom", "publish", "two", "--push", "origin", cwd=second)

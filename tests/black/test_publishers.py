@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from projects import LOG, Run, anchor_of, commit, refs, write_atom
+from projects import LOG, Run, anchor_of, commit, joined, refs, write_atom
 
 
 def test_a_second_clone_joins(server: Path, atom: Path, home: Path, run: Run) -> None:
@@ -27,9 +27,7 @@ def test_init_does_not_found_when_the_remote_cannot_be_asked(project: Path, key:
 
 def test_two_publishers_reconcile_on_push(server: Path, atom: Path, home: Path, run: Run) -> None:
     """Both publish offline, the same name too; the second to push puts its entries on top of the first's."""
-    second = home / "second"
-    run("git", "clone", "-q", str(server), second)
-    run("git", "atom", "init", cwd=second)
+    second = joined(run, server, home / "second")
     for repo, version, other in ((atom, "1.3.2", "one"), (second, "1.4.0", "two")):
         write_atom(repo / "zlib", "zlib", version)
         write_atom(repo / other, other, "1.0.0")
@@ -50,8 +48,7 @@ def test_two_publishers_reconcile_on_push(server: Path, atom: Path, home: Path, 
 def test_k05_publishers_racing_to_one_server(server: Path, home: Path, run: Run) -> None:
     clones = [home / f"racer{i}" for i in range(4)]
     for i, clone in enumerate(clones):
-        run("git", "clone", "-q", str(server), clone)
-        run("git", "atom", "init", cwd=clone)
+        joined(run, server, clone)
         write_atom(clone / f"p{i}", f"package{i}", "1.0.0")
         write_atom(clone / "same", "same", "1.0.0", f"int x{i};\n")
         commit(run, clone)
@@ -119,9 +116,7 @@ def test_another_key_may_not_publish(server: Path, run: Run, stranger: dict[str,
 
 def behind(server: Path, atom: Path, home: Path, run: Run) -> Path:
     """A clone of the same user that stands where the set stood before `atom` published 1.3.2."""
-    second = home / "second"
-    run("git", "clone", "-q", str(server), second)
-    run("git", "atom", "init", cwd=second)
+    second = joined(run, server, home / "second")
     write_atom(atom / "zlib", "zlib", "1.3.2")
     commit(run, atom)
     run("git", "atom", "publish", "zlib", "--push", "origin", cwd=atom)
@@ -180,9 +175,7 @@ def test_an_empty_mirror_is_given_what_another_remote_accepted(server: Path, ato
 
 
 def test_who_lost_a_version_goes_on_with_the_next(server: Path, atom: Path, home: Path, run: Run) -> None:
-    second = home / "second"
-    run("git", "clone", "-q", str(server), second)
-    run("git", "atom", "init", cwd=second)
+    second = joined(run, server, home / "second")
     for repo, text in ((atom, "int one;\n"), (second, "int two;\n")):
         write_atom(repo / "same", "same", "1.1.0", text)
         commit(run, repo)
