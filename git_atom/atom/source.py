@@ -19,6 +19,7 @@ from git_atom.core.text import shell
 from git_atom.core.tree import Leaf, check_link, tree_digest
 from git_atom.errors import CannotError, ConflictError, MalformedError, NegativeError
 from git_atom.git.objects import MODE_SUBMODULE, Objects
+from git_atom.git.repo import Repo
 
 # https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md: the file that stands in a commit for a large one
 _POINTER = rb"version https?://[a-z.-]+/spec/(?:v1|2)\n(?:ext-\d-[^\n]*\n)*oid sha256:[0-9a-f]{64}\nsize \d+\n?"
@@ -42,6 +43,11 @@ class Stand(NamedTuple):
 
 
 _NOWHERE = Stand()
+
+
+def standing(cwd: str, repo: Repo) -> Stand:
+    """Where a user stands whose working directory this is."""
+    return Stand(os.path.realpath(cwd), os.path.realpath(repo.work_tree)) if repo.work_tree else _NOWHERE
 
 
 class Source(NamedTuple):

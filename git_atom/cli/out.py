@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from git_atom.core.finding import Finding
 
 _FIELD = re.compile(r"%\(([a-z][a-z0-9_-]*)\)")
-
-
 _ODD = re.compile(r"%\((?![a-z][a-z0-9_-]*\))[^)]*\)?")
 
 

@@ -20,7 +20,7 @@ from git_atom.core.request import OPEN, PINNED, Request
 from git_atom.core.tree import Leaf
 from git_atom.errors import AtomError, CannotError, FailedError, MalformedError, UnavailableError
 from git_atom.execute import collect, machine, observe, sandbox, seccomp, supervise
-from git_atom.git import leftovers
+from git_atom.git import leftovers, proc
 from git_atom.view import kept
 from git_atom.view.cache import Blobs, Read
 from git_atom.view.farm import farm
@@ -415,8 +415,7 @@ def _born(pid: str) -> str:
     """When a process began, in the kernel's own words (proc(5), /proc/<pid>/stat), which tells it from another one that got its number; ''
     when there is none, or it has ended and nobody has asked how."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
+        fields = proc.stat_of(pid)
     except OSError:
         return ""
     return "" if fields[0] in (b"Z", b"X") else fields[19].decode()

@@ -18,7 +18,7 @@ from typing import IO, NamedTuple
 
 from git_atom.errors import AtomError, CannotError
 from git_atom.git import config
-from git_atom.git.proc import Done, missing
+from git_atom.git.proc import Done, begun, missing, stat_of
 
 STALL = "atom.stallTime"
 _STALL = 60  # seconds
@@ -140,10 +140,7 @@ def limited(
     argv: Sequence[str], env: Mapping[str, str], err: IO[bytes], *, size: int, memory: int
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A program that is fed through its stdin while the block lasts, under limits as `run_within`; ended by then, by force on an error."""
-    try:
-        child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=err, env=env)
-    except FileNotFoundError as error:
-        raise missing(str(error.filename)) from error
+    child = begun(argv, subprocess.PIPE, subprocess.DEVNULL, err, env=env)
     try:
         _limit(child.pid, size, memory)
         yield child
@@ -210,8 +207,7 @@ def _kill(pid: int, began: str) -> None:
 
 def _stat(pid: int) -> tuple[str, float]:
     """When a process began, in the kernel's own words, and the seconds of processor it took (proc(5), /proc/<pid>/stat)."""
-    with open(f"/proc/{pid}/stat", "rb") as file:
-        fields = file.read().rpartition(b")")[2].split()
+    fields = stat_of(pid)
     return fields[19].decode(), (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 

@@ -31,8 +31,8 @@ class Found(NamedTuple):
 def fetch(repo: Repo, other: wire.Wire, ref: str, known: Sequence[Oid], meanwhile: Callable[[], None]) -> Found | None:
     """Bring what a ref reaches and some commits do not, in one pack, into `repo` (a quarantine that sees those commits).
 
-    other: a connection on which nothing was said yet, and which is ended with it. meanwhile: done while the other side makes the pack. None when it cannot be done so and must be left to
-    git: an older protocol, another way to connect, a source whose history is cut off.
+    other: a connection on which nothing was said yet, and which is ended with it. meanwhile: done while the other side makes the pack.
+    None when it cannot be done so and must be left to git: an older protocol, another way to connect, a source whose history is cut off.
     Raises UnavailableError ATOM-2011 when the source cannot be read or sends something that is not sound, MalformedError ATOM-2022, and
     ATOM-2023 when it sends more than `atom.maxFetchSize`.
     """
@@ -44,14 +44,7 @@ def fetch(repo: Repo, other: wire.Wire, ref: str, known: Sequence[Oid], meanwhil
     if head is not None and head not in known:
         wanted = [b"thin-pack", b"no-progress", b"ofs-delta", f"want {head}".encode()]
         wanted += [f"have {oid}".encode() for oid in known[:_HAVES]]
-        if known:
-            other.ask("fetch", told.abilities, wanted)
-            meanwhile()
-        agreed = _agreed(other) if known else False
-        if agreed is False:
-            other.ask("fetch", told.abilities, [*wanted, b"done"])
-            agreed = other.packet() == b"packfile\n" or None
-        if agreed is None:
+        if not _comes(other, told.abilities, wanted, bool(known), meanwhile):
             return None
         _index(repo, other)
     other.hang_up()
@@ -63,33 +56,31 @@ def _fits(abilities: Sequence[str], repo: Repo) -> bool:
     return formats == [f"object-format={repo.object_format}"] and any(re.match("fetch(=|$)", w) for w in abilities)
 
 
-def _agreed(other: wire.Wire) -> bool | None:
-    """Whether the other side has a commit that is here and goes on to send a pack, and nothing else before it; False when it has none and waits
-    for more to be said, None for whatever else it does."""
-    if other.packet() != b"acknowledgments\n":
-        return None
-    ready = False
-    while not isinstance(line := other.packet(), str):
-        ready = ready or line == b"ready\n"
-    if line == wire.FLUSH and not ready:
-        other.answered()
-        return False
-    return True if ready and line == wire.DELIM and other.packet() == b"packfile\n" else None
+def _comes(
+    other: wire.Wire, abilities: Sequence[str], wanted: Sequence[bytes], haves: bool, meanwhile: Callable[[], None]
+) -> bool:
+    """Ask for a pack; whether the other side goes on to send one, and nothing else before it. haves: what is wanted names commits that are here."""
+    other.ask("fetch", abilities, wanted if haves else [*wanted, b"done"])
+    meanwhile()
+    if haves:
+        if other.packet() != b"acknowledgments\n":
+            return False
+        ready = False
+        while not isinstance(line := other.packet(), str):
+            ready = ready or line == b"ready\n"
+        if line == wire.FLUSH and not ready:  # it has none of them, and waits for more to be said
+            other.answered()
+            other.ask("fetch", abilities, [*wanted, b"done"])
+        elif not ready or line != wire.DELIM:
+            return False
+    return other.packet() == b"packfile\n"
 
 
 def _index(repo: Repo, other: wire.Wire) -> None:
     """Give the pack that comes to index-pack, within limits of space and memory."""
     # whoever accepts the pack brings it to the disk
-    argv = [
-        "git",
-        "-c",
-        "core.fsync=none",
-        "index-pack",
-        "--stdin",
-        "--fix-thin",
-        "--strict",
-        f"--max-input-size={other.most}",
-    ]
+    argv = ["git", "-c", "core.fsync=none", "index-pack", "--stdin", "--fix-thin", "--strict"]
+    argv.append(f"--max-input-size={other.most}")
     with open(os.memfd_create("said"), "w+b") as words:
         with bounds.limited(argv, repo.env, words, size=other.most, memory=max(other.most, LEAST_MEMORY)) as process:
             _hand_over(other, cast("IO[bytes]", process.stdin))

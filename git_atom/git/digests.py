@@ -20,8 +20,6 @@ from git_atom.git.objects import MAX_DEPTH, Entry, Objects
 _FILES = (MODE_FILE, MODE_EXEC, MODE_LINK)
 _MAX_ROWS = 200_000
 _FEW = 16  # trees of a chain for which no other process is begun
-
-
 _Made = tuple[dict[str, Digest], dict[str, Digest]]  # digests of trees and of files
 
 

@@ -7,9 +7,10 @@ reads them. File content is digested with BLAKE3 over the bytes at the moment of
 from __future__ import annotations
 
 import re
+import subprocess
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, cast
 
 from git_atom.core.digest import MODE_EXEC, MODE_FILE, MODE_LINK, MODE_TREE, Oid, of_bytes, sort_key
 from git_atom.core.text import shell
@@ -17,10 +18,6 @@ from git_atom.core.tree import Leaf, check_path, empty_dir
 from git_atom.errors import CannotError, MalformedError
 from git_atom.git import proc, trees, written
 from git_atom.git.repo import Repo
-
-if TYPE_CHECKING:
-    import subprocess
-
 
 MODE_SUBMODULE = 0o160000
 MAX_LEAVES = 2_000_000
@@ -85,19 +82,8 @@ class Objects:
 
     def _pipe(self) -> tuple[IO[bytes], IO[bytes]]:
         if self._process is None:
-            import subprocess
-
-            try:
-                self._process = subprocess.Popen(
-                    self.ARGV,
-                    bufsize=1 << 16,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL,
-                    env=self.repo.env,
-                )
-            except FileNotFoundError as error:
-                raise proc.missing("git") from error
+            pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
+            self._process = proc.begun(self.ARGV, pipe, pipe, nothing, env=self.repo.env, size=1 << 16)
         return cast("IO[bytes]", self._process.stdin), cast("IO[bytes]", self._process.stdout)
 
     def get(self, name: str) -> tuple[Oid, str, bytes] | None:

@@ -67,40 +67,52 @@ def started(
         feed.write(stdin)
         feed.seek(0)
         running: list[tuple[subprocess.Popen[bytes], IO[bytes]]] = []
+
+        def ended() -> list[Done]:
+            done = [Done(process.wait(), b"", _said(words)) for process, words in running]
+            return [*done[:-1], done[-1]._replace(out=_said(out))]
+
         try:
             for at, (argv, env) in enumerate(zip(calls, envs, strict=True)):
                 words = file("words")
-                to = out if at + 1 == len(calls) else subprocess.PIPE
-                process = subprocess.Popen(argv, stdin=feed, stdout=to, stderr=words, env=env, cwd=cwd)
+                process = begun(argv, feed, out if at + 1 == len(calls) else subprocess.PIPE, words, env=env, cwd=cwd)
                 running.append((process, words))
                 feed.close()
                 feed = process.stdout or feed
-        except FileNotFoundError as error:
-            _end(running)
-            raise missing(str(error.filename)) from error
-
-        def ended() -> list[Done]:
-            return [_ended(process, words, out if process is running[-1][0] else None) for process, words in running]
-
-        try:
             yield ended
         finally:
-            _end(running)
+            for process, _ in running:
+                if process.poll() is None:
+                    process.terminate()
+                    process.wait()
 
 
-def _ended(process: subprocess.Popen[bytes], words: IO[bytes], out: IO[bytes] | None) -> Done:
-    status = process.wait()
-    words.seek(0)
-    if out is not None:
-        out.seek(0)
-    return Done(status, out.read() if out is not None else b"", words.read())
+def _said(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()
 
 
-def _end(running: Sequence[tuple[subprocess.Popen[bytes], IO[bytes]]]) -> None:
-    for process, _ in running:
-        if process.poll() is None:
-            process.terminate()
-            process.wait()
+def begun(
+    argv: Sequence[str],
+    stdin: int | IO[bytes],
+    stdout: int | IO[bytes],
+    stderr: int | IO[bytes],
+    *,
+    env: Mapping[str, str],
+    cwd: str | None = None,
+    size: int = -1,
+) -> subprocess.Popen[bytes]:
+    """A program that was just started, for whoever talks to it. size: of the buffers. Raises UnavailableError (ATOM-2001) when it is not installed."""
+    try:
+        return subprocess.Popen(argv, size, stdin=stdin, stdout=stdout, stderr=stderr, env=env, cwd=cwd)
+    except FileNotFoundError as error:
+        raise missing(str(error.filename)) from error
+
+
+def stat_of(pid: int | str) -> list[bytes]:
+    """What the kernel says of a process behind its name, from its state on (proc(5), /proc/<pid>/stat). Raises OSError when it is gone."""
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        return file.read().rpartition(b")")[2].split()
 
 
 def missing(program: str) -> UnavailableError:

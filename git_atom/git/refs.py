@@ -15,7 +15,7 @@ from git_atom.core.text import shell
 from git_atom.errors import CannotError, ConflictError
 from git_atom.git import leftovers, proc
 from git_atom.git.repo import Repo, path_of
-from git_atom.git.written import settle
+from git_atom.git.written import settle, to_disk
 
 _MANY = 100  # refs from which on all of their kind are read
 _FEW = 16  # refs that git brings to the disk one after the other
@@ -59,12 +59,7 @@ def prepared(repo: Repo, changes: Sequence[Change], message: str) -> Iterator[Ca
     settle(repo)
     argv, script = _transaction(repo, changes, message)
     with open(os.memfd_create("said"), "w+b") as words:
-        try:
-            process = subprocess.Popen(
-                argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=words, env=repo.env
-            )
-        except FileNotFoundError as error:
-            raise proc.missing("git") from error
+        process = proc.begun(argv, subprocess.PIPE, subprocess.DEVNULL, words, env=repo.env)
         told = cast("IO[bytes]", process.stdin)
 
         def say(text: bytes) -> None:
@@ -138,11 +133,7 @@ def _harden(paths: Sequence[str]) -> None:
 
 def _to_disk(path: str) -> None:
     with suppress(FileNotFoundError):
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        to_disk(path)
 
 
 def _why(repo: Repo, change: Change) -> None:

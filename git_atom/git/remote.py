@@ -29,10 +29,10 @@ from git_atom.git.source import (
     too_much,
     unreachable,
 )
+from git_atom.git.written import to_disk
 
-_OTHER_FORMAT = re.compile(
-    rb"mismatched algorithms|does not support this repository's object format"
-)  # git's words; it exits 128 for all
+# git's words; it exits 128 for all
+_OTHER_FORMAT = re.compile(rb"mismatched algorithms|does not support this repository's object format")
 _FEW = 100  # refs that are asked for one by one
 _ELSEWHERE = ("GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_NAMESPACE")
 
@@ -140,17 +140,12 @@ class Incoming:
         raise unreachable(source, done.err)
 
     def fetch_log(
-        self,
-        source: str,
-        other: wire.Wire,
-        ref: str,
-        known: Sequence[Oid],
-        meanwhile: Callable[[], None] = lambda: None,
+        self, source: str, other: wire.Wire, ref: str, known: Sequence[Oid], meanwhile: Callable[[], None]
     ) -> Oid | None:
         """Fetch one ref that only ever grows, and of what it reaches only what lies beyond commits that are here; None when it is not there.
 
-        other: a connection to the source on which nothing was said yet. known: heads of such refs, each here with all it reaches. What comes is not walked: objects of it may be missing from what
-        lies beyond them, so whoever is given it must read all of that, as verifying a log does. Raises as `fetch`.
+        other: a connection to the source on which nothing was said yet. known: heads of such refs, each here with all it reaches. meanwhile:
+        done while the other side makes its pack. What comes is not walked: objects of it may be missing from what lies beyond them, so whoever is given it must read all of that, as verifying a log does. Raises as `fetch`.
         """
         found = continued.fetch(self.repo, other, ref, known, meanwhile)
         if found is not None:
@@ -199,15 +194,10 @@ class Incoming:
         for name in sorted(names, key=lambda name: (name.endswith(".idx"), name)):
             if not name.startswith("pack-") or os.path.exists(os.path.join(target, name)):
                 continue
-            with open(os.path.join(source, name), "rb") as file:
-                os.fsync(file.fileno())
+            to_disk(os.path.join(source, name))
             os.rename(os.path.join(source, name), os.path.join(target, name))
         if names:
-            folder = os.open(target, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            to_disk(target)
 
 
 def copy(source: Repo, target: Repo, heads: Sequence[Oid]) -> None:

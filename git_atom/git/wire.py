@@ -100,14 +100,9 @@ class Wire:
         helper: bool = False,
         leads: bool = True,
     ) -> None:
-        self.place, self.env, self._write, self._read, self._helper, self._leads = (
-            place,
-            env,
-            write,
-            read,
-            helper,
-            leads,
-        )
+        self.place, self.env = place, env
+        self._write, self._read = write, read
+        self._helper, self._leads = helper, leads
         self.most = MOST
         self._taken = 0
         if helper:
@@ -191,12 +186,7 @@ def connected(source: str, environ: Mapping[str, str], cwd: str = "/") -> Iterat
         yield Wire(place, env, BytesIO(), BytesIO(), leads=False)
         return
     with open(os.memfd_create("said"), "w+b") as words:
-        try:
-            process = subprocess.Popen(
-                road.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=words, env=env, cwd="/"
-            )
-        except FileNotFoundError as error:
-            raise proc.missing(str(error.filename)) from error
+        process = proc.begun(road.argv, subprocess.PIPE, subprocess.PIPE, words, env=env, cwd="/")
         write, read = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
         watch = bounds.Watch(process, env)
         try:

@@ -147,11 +147,16 @@ def settle(repo: Repo) -> None:
     if len(paths) > _FEW and _sync_all(repo.objects):
         return
     for path in [*paths, *{os.path.dirname(path) for path in paths}]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        to_disk(path)
+
+
+def to_disk(path: str) -> None:
+    """Wait until a file, or what names a directory has, is on disk (fsync(2)). Raises OSError."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _sync_all(folder: str) -> bool:

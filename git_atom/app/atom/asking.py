@@ -5,8 +5,7 @@ Hot: what the answer is read with is imported while the connection comes about.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple
 
 from git_atom.core.host import Host
@@ -33,14 +32,12 @@ def locate(host: Host, source: str) -> str:
     return checked(host.home + text[1:] if text.startswith("~/") else text, host.cwd)
 
 
-@contextmanager
-def reached(host: Host, source: str) -> Iterator[wire.Wire]:
+def reached(host: Host, source: str) -> AbstractContextManager[wire.Wire]:
     """A connection to a source as the user wrote it, which comes about while the caller does something else.
 
     Raises as `locate`, and UnavailableError ATOM-2011.
     """
-    with wire.connected(locate(host, source), host.environ) as other:
-        yield other
+    return wire.connected(locate(host, source), host.environ)
 
 
 def claimed(host: Host, source: str, name: str = "") -> Claimed:

@@ -8,12 +8,10 @@ from typing import NamedTuple
 
 from git_atom.app.atom import atoms, forks, policies, sets
 from git_atom.app.atom.showing import Here, find
-from git_atom.core import refnames
 from git_atom.core.host import Host
 from git_atom.core.statements import Release
 from git_atom.core.version import Version
 from git_atom.errors import AtomError
-from git_atom.git import refs
 from git_atom.git import repo as repos
 from git_atom.git.digests import TreeDigests
 from git_atom.git.objects import Objects
@@ -105,10 +103,10 @@ class _Case:
         return Step("log", "yes", f"{self.log.value.seq + 1} entries from the founding up to {self.here.head} hold")
 
     def _rollback(self) -> Step:
-        floor = refs.get(repos.store(self.host), refnames.set_log(self.here.anchor))
-        if floor is None or floor == self.here.head:
+        floor, held = sets.floor_held(self.host, self.here.repo, self.here.anchor, self.here.head)
+        if floor in (None, self.here.head):
             return Step("rollback", "yes", "no newer log of this set is known")
-        if self.objects.get(floor) is None or not repos.is_ancestor(self.here.repo, floor, self.here.head):
+        if not held:
             return Step("rollback", "no", f"your store knows {floor}, which this log does not continue")
         return Step("rollback", "yes", f"it continues {floor}, the newest that a remote accepted")
 

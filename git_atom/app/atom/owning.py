@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shlex
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -33,6 +32,7 @@ from git_atom.core.statements import (
     check_reason,
     form_of,
 )
+from git_atom.core.text import shell
 from git_atom.core.uri import Uri, redact
 from git_atom.core.version import Version
 from git_atom.errors import CannotError, ConflictError, MalformedError, NegativeError, RefusedError
@@ -368,12 +368,12 @@ def _proposed(path: str) -> Proposal | None:
 
 
 def _in_the_way(file: str, there: Proposal | None) -> ConflictError:
-    word = shlex.quote(file)
     return ConflictError(
         "ATOM-8030",
         f"'{file}' is there already, and is not this proposal",
         note=f"it is another proposal, signed {len(there.signatures)} times" if there else "it is no proposal",
-        hint="name another file with --proposal <file>" + (f", or rm {word} when nobody needs it" if there else ""),
+        hint="name another file with --proposal <file>"
+        + (f", or rm {shell(file)} when nobody needs it" if there else ""),
     )
 
 

@@ -11,12 +11,22 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
-from git_atom.app.atom.sets import OwnSet, Shown, digests_of, own_set, passing_store, shown, trust_add, verify_own
+from git_atom.app.atom.sets import (
+    OwnSet,
+    Shown,
+    digests_of,
+    own_set,
+    passing_store,
+    shown,
+    stored,
+    trust_add,
+    verify_own,
+)
 from git_atom.app.atom.syncing import conflict, keep_own, push_set, sync
 from git_atom.atom import objects as making
 from git_atom.atom import source as sources
 from git_atom.atom.objects import Bench, Draft
-from git_atom.atom.source import Source, Stand
+from git_atom.atom.source import Source, standing
 from git_atom.core import manifest as manifests
 from git_atom.core import refnames, uri
 from git_atom.core.digest import MODE_TREE, Digest, Oid
@@ -164,9 +174,9 @@ def publish(
             paths = () if which.everything or since else _paths(host, repo, which.paths)
             if since is not None:
                 paths = changed(own.objects, since, commit, _paths(host, repo, which.paths) if which.paths else ())
-            unchanged = since is not None and not paths
-            found = [] if unchanged else read_sources(host, own, commit, paths, which.everything and since is None)
-            if not which.everything:
+            unchanged, whole = since is not None and not paths, which.everything and since is None
+            found = [] if unchanged else read_sources(host, own, commit, paths, whole)
+            if not whole:
                 _check_alone(own, commit, found)
             with repos.dirty(repo, [s.path for s in found]) if rev == "HEAD" else nullcontext(lambda: False) as dirty:
                 if target and not uri.is_local(target):
@@ -217,7 +227,7 @@ def read_sources(host: Host, own: OwnSet, commit: Oid, paths: Sequence[str], eve
             hint="git atom new <dir> && git add <dir> && git commit",
         )
     found: list[Source] = []
-    stand = Stand(os.path.realpath(host.cwd), os.path.realpath(own.repo.work_tree)) if own.repo.work_tree else Stand()
+    stand = standing(host.cwd, own.repo)
     for at in range(0, len(chosen), _LOT):
         lot = chosen[at : at + _LOT]
         places = own.objects.at_all(
@@ -389,14 +399,19 @@ def _check_others(host: Host, fresh: Sequence[Source]) -> None:
 
     Raises MalformedError ATOM-8050.
     """
-    rows = {(a.set, a.name, str(a.version), a.tree): one for one in fresh for a in (one.lock or Lock()).atoms if a.set}
+    rows = {
+        (Digest(a.set), a.name, str(a.version), a.tree): one
+        for one in fresh
+        for a in (one.lock or Lock()).atoms
+        if a.set
+    }
     if not rows or not repos.store_is_made(host)[1]:
         return
-    store = repos.store(host)
-    with Objects(store) as objects:
+    heads = dict(stored(host))
+    with Objects(repos.store(host)) as objects:
+        trees = {anchor: objects.commit_tree(heads[anchor]) for anchor, *_ in rows if anchor in heads}
         for (anchor, name, version, tree), one in rows.items():
-            head = refs.get(store, refnames.set_log(Digest(anchor)))
-            log = objects.commit_tree(head) if head else None
+            log = trees.get(anchor)
             if log is None or version not in logs.versions(objects, log, name):
                 continue  # the log that the lock was made from may be newer
             held = read_tag(split_tag(logs.tag_of(objects, log, name, version))[0])

@@ -220,17 +220,22 @@ def floor_of(store: Repo, objects: Objects, anchor: Digest) -> tuple[Oid | None,
     return head, (logs.remembered(objects, head) if head else None)
 
 
+def floor_held(host: Host, repo: Repo, anchor: Digest, head: Oid) -> tuple[Oid | None, bool]:
+    """The newest head of a set that a remote accepted, as the store remembers it, and whether a log that ends at `head` in `repo` holds it."""
+    floor = refs.get(repos.store(host), refnames.set_log(anchor))
+    return floor, floor in (None, head) or (floor is not None and repos.is_ancestor(repo, floor, head))
+
+
 def hold_floor(host: Host, repo: Repo, anchor: Digest, head: Oid) -> None:
     """The log of a repository at hand must hold everything that a remote accepted, as far as the store remembers it.
 
     Raises RefusedError ATOM-3011 for one that was turned back, or that others have gone on from.
     """
-    store = repos.store(host)
-    floor = refs.get(store, refnames.set_log(anchor))
-    if floor is None or repos.is_ancestor(repo, floor, head):
+    floor, held = floor_held(host, repo, anchor, head)
+    if floor is None or held:
         return
     name = remote.default(repo) or "<remote>"
-    older = repos.is_ancestor(store, head, floor)
+    older = repos.is_ancestor(repos.store(host), head, floor)
     raise RefusedError(
         "ATOM-3011",
         f"the log here {'is older than one' if older else 'lacks entries'} that a remote accepted",
@@ -262,8 +267,8 @@ def fetched_log(host: Host, source: str, other: wire.Wire | None = None) -> Iter
     store = repos.store(host)
     own = at_hand(host, source)
     if own is not None and remote.default(own) is not None:
-        with _accepted(host, store, own, source) as accepted:
-            yield accepted
+        with _accepted(host, store, own, source) as fetched:
+            yield fetched
         return
     known = [known for _, known in stored(host)]
 
@@ -288,7 +293,9 @@ def fetched_log(host: Host, source: str, other: wire.Wire | None = None) -> Iter
 
 
 def at_hand(host: Host, source: str) -> Repo | None:
-    """The repository the user stands in, where that is what a source names, or None."""
+    """The repository the user stands in, where that is what a source (as `locate` makes it) names, or None."""
+    if uri.kind(source) != "path":
+        return None
     try:
         repo = repos.discover(host.cwd, host.environ)
     except CannotError:

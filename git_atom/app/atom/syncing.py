@@ -66,11 +66,12 @@ def keep_own(host: Host, repo: Repo, url: str, *, dry_run: bool = False) -> Log 
 @contextmanager
 def _taking_along(host: Host, repo: Repo, log: Verified[Log]) -> Iterator[Callable[[], None]]:
     """Bring the log into the store while the block runs; what is yielded makes sure of it, and without that the store is what it was."""
-    store = repos.store(host)
-    if repo.object_format != store.object_format or store.git_dir == repo.git_dir:
+    store, head = repos.store(host), log.value.head
+    there = repo.object_format != store.object_format or store.git_dir == repo.git_dir
+    if there or refs.get(store, refnames.set_log(log.value.anchor)) == head:
         yield lambda: None
         return
-    with remote.copying(repo, store, [log.value.head]) as copied:
+    with remote.copying(repo, store, [head]) as copied:
         yield copied
 
 

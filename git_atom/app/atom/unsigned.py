@@ -7,6 +7,7 @@ part). Each points to an orphan commit with an empty identity at the epoch. Lock
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from typing import NamedTuple
 
 from git_atom.app.atom import atoms, sets
@@ -122,21 +123,13 @@ def fetch_any(
     host: Host, text: str, *, offline: bool, dry_run: bool, consent: Consent | None
 ) -> atoms.FetchedAtom | Unsigned:
     """`git atom fetch`: an atom of a set, or where a place serves no set one of eka's."""
-    if dry_run:
-        with sets.passing_store(host) as passing:
-            return _fetch_any(passing, text, offline, dry_run, consent)
-    return _fetch_any(host, text, offline, dry_run, consent)
-
-
-def _fetch_any(
-    host: Host, text: str, offline: bool, dry_run: bool, consent: Consent | None
-) -> atoms.FetchedAtom | Unsigned:
-    try:
-        return atoms.fetch(host, text, offline=offline, dry_run=dry_run, consent=consent)
-    except UnavailableError as error:
-        if error.code != "ATOM-8011" or not listed(host, Uri.parse(text).source):
-            raise
-    return fetch(host, text, dry_run=dry_run)
+    with sets.passing_store(host) if dry_run else nullcontext(host) as at:
+        try:
+            return atoms.fetch(at, text, offline=offline, dry_run=dry_run, consent=consent)
+        except UnavailableError as error:
+            if error.code != "ATOM-8011" or not listed(at, Uri.parse(text).source):
+                raise
+        return fetch(at, text, dry_run=dry_run)
 
 
 def _read(objects: Objects, commit: Oid, name: str, version: str, place: str) -> Unsigned:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -10,7 +9,7 @@ from typing import NamedTuple
 from git_atom.app.atom import atoms, sets
 from git_atom.app.atom.showing import Here, find, own_here, stored_here
 from git_atom.atom.objects import atom_commit
-from git_atom.atom.source import Stand
+from git_atom.atom.source import standing
 from git_atom.core import refnames, uri
 from git_atom.core.collector import paused
 from git_atom.core.digest import MODE_TREE, Digest, Oid
@@ -64,12 +63,13 @@ def verify(host: Host, texts: Sequence[str], *, everything: bool = False, source
         scopes = list({(here.repo.git_dir, here.anchor): here for here, _, _ in chosen}.values())
     else:
         own = own_here(host)
-        scopes = ([own] if own else []) + (stored_here(host) if everything or not _in_a_repository(host) else [])
+        inside = own is not None or _in_a_repository(host)
+        scopes = ([own] if own else []) + (stored_here(host) if everything or not inside else [])
         if not scopes:
             raise CannotError(
                 "ATOM-8006",
                 "there is no set of atoms to verify",
-                note="the log of a set does not come with a clone" if _in_a_repository(host) else "the store has none",
+                note="the log of a set does not come with a clone" if inside else "the store has none",
                 hint="git atom init\ngit atom verify --all  # the sets in the store",
             )
     done: list[Checked] = []
@@ -232,9 +232,7 @@ def _again(host: Host, here: Here, release: Release) -> str:
     if not here.own:
         place = uri.redact(next(iter(sets.known_mirrors(host).get(here.anchor, ())), "<url>"))
         return f"git atom fetch {shell(f'{place}::{release.name}@={release.version}')}"
-    top = here.repo.work_tree
-    stand = Stand(os.path.realpath(host.cwd), os.path.realpath(top)) if top else Stand()
-    return f"git atom publish {stand.at(release.path)} --rev {release.origin}"
+    return f"git atom publish {standing(host.cwd, here.repo).at(release.path)} --rev {release.origin}"
 
 
 def _check_origin(host: Host, here: Here, objects: Objects, release: Release, tree: Oid) -> None:

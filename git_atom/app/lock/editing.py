@@ -184,12 +184,10 @@ def _beside(files: Files, repo: Repo | None, place: str, wanted: Uri) -> _Source
     shown = os.path.relpath(place, files.folder)
     name = workdir.manifest_at(place, os.path.join(shown, manifests.FILE))[1].name
     if name != wanted.name:
-        import shlex
-
         meant = _in_this_repository(files, repo, wanted.name)
         other = f"{meant.path}::{wanted.name}" if meant else f"{wanted.source}::{name}"
         hint = (
-            f"git atom add {shlex.quote(other)}"
+            f"git atom add {shell(other)}"
             if meant or shown != "."
             else f"git atom add {shell(f'<url>::{wanted.name}')}"
         )

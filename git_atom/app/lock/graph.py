@@ -17,7 +17,7 @@ from git_atom.resolve.walk import Edge as Link
 
 ATOM, PIN, SOURCE, TOOLCHAIN, PACKAGE = "atom", "pin", "source", "toolchain", "package"
 CLOSURE = "closure"  # the kind of an edge to a package that is there for others
-_SHORT = 12  # digits of a commit or digest that are shown
+SHORT = 12  # digits of a commit or digest that are shown
 
 
 class Told(NamedTuple):
@@ -46,11 +46,11 @@ def graph(manifest: Manifest, lock: Lock, also: Collection[str] = ()) -> Graph:
     The origin of an edge is the variant that brought it in, where one did. also: packages to show although nobody asked for them.
     """
     made = _Making()
-    place = made.atoms(manifest, lock)
+    taken = [variant.text(pair) for pair in lock.taken.items()]
+    place = made.atoms(manifest, lock, taken)
     for pin in lock.pins:
-        made.need(-1, made.thing(PIN, pin.name, pin.commit[:_SHORT], Told(PIN)), pin.ref, kind="pin")
+        made.need(-1, made.thing(PIN, pin.name, pin.commit[:SHORT], Told(PIN)), pin.ref, kind="pin")
     made.sources(manifest, lock)
-    taken = [variant.text((v.name, v.chosen)) for v in lock.variants]
     for one in lock.toolchains:
         made.toolchain(one, place[parse_edge(one.environment)] if one.environment else -1, taken, also)
     links = sorted(made.links, key=lambda e: (e.asker, e.wanted.terms, e.wanted.kind, e.target))
@@ -75,11 +75,10 @@ class _Making:
         name = self.chosen[target].candidate.name
         self.links.append(Link(asker, Requirement((Term(name, spec),), origin, kind), target))
 
-    def atoms(self, manifest: Manifest, lock: Lock) -> dict[Edge, int]:
+    def atoms(self, manifest: Manifest, lock: Lock, taken: Sequence[str]) -> dict[Edge, int]:
         order = sorted(lock.atoms, key=lambda a: (a.name, a.set))
         place = {a.edge: self.thing(a.set, a.name, str(a.version), Told(ATOM, a.variants)) for a in order}
         stated = {dep.name: str(dep.requirement) for dep in manifest.deps}
-        taken = [variant.text((v.name, v.chosen)) for v in lock.variants]
         for dep in lock.deps:
             if dep.uses:
                 self.need(-1, place[dep.atom], stated.get(dep.key, ""), _by(taken, dep.key), "/".join(dep.uses))
@@ -98,7 +97,7 @@ class _Making:
         for name in sorted({*subs, *(fetch.name for fetch in lock.fetches)}):
             files = [fetch for fetch in lock.fetches if fetch.name == name]
             digest = subs[name] if name in subs else files[0].digest
-            version = files[0].version if files and files[0].version else digest.hex[:_SHORT]
+            version = files[0].version if files and files[0].version else digest.hex[:SHORT]
             src = stated.get(name)
             what = (src.url or src.path or f"debian:{src.debian}") if src else ""
             told = Told(SOURCE, more=len(files) if name in subs else 0)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from git_atom.app.lock import intent
-from git_atom.app.lock.graph import ATOM, CLOSURE, PACKAGE, SOURCE, TOOLCHAIN, Graph, graph
+from git_atom.app.lock.graph import ATOM, CLOSURE, PACKAGE, SHORT, SOURCE, TOOLCHAIN, Graph, graph
 from git_atom.app.lock.ground import Ground
 from git_atom.app.lock.intent import Files, unknown
 from git_atom.core import choices
@@ -21,8 +21,6 @@ from git_atom.resolve.paths import Branch, Step
 from git_atom.resolve.problem import Requirement, Term
 from git_atom.resolve.walk import Edge as Link
 from git_atom.resolve.walk import Solution
-
-_SHORT = 12  # digits of a commit that are shown
 
 
 class Row(NamedTuple):
@@ -112,9 +110,9 @@ def outdated(host: Host, *, offline: bool = False) -> list[Old]:
     for pin in files.old.pins if not offline else ():
         commit = pinning.now(host, pin)
         if commit != pin.commit:
-            new = commit[:_SHORT] if commit else ""
+            new = commit[:SHORT] if commit else ""
             out.append(
-                Old(pin.name, pin.commit[:_SHORT], new, new, "" if commit else f"there is no '{pin.ref}' any more")
+                Old(pin.name, pin.commit[:SHORT], new, new, "" if commit else f"there is no '{pin.ref}' any more")
             )
     return out + _of_debian(host, files.old, manifest, offline)
 
